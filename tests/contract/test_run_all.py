@@ -1,0 +1,86 @@
+"""`python -m feasibility`: the scorecard and the report, and what an interruption costs (nothing but the time)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from feasibility import EXPERIMENTS, store
+from feasibility.__main__ import UNFINISHED
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(out: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "feasibility", "--smoke", "--out", str(out), *words]
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.01)
+
+
+def check_folder(out: Path) -> None:
+    """Whatever happened: every result file there is whole, its artifacts are there, no scratch is left."""
+    for path in out.glob("*.json"):
+        for artifact in store.load(path)["artifacts"]:
+            assert (out / artifact["path"]).is_file()
+    assert not list(out.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_second_run_takes_up_an_interrupted_one(tmp_path: Path, how: signal.Signals) -> None:
+    first = start(tmp_path)
+    wait_for(tmp_path / f"{EXPERIMENTS[0]}.json", first)
+    os.kill(first.pid, how)
+    first.communicate(timeout=60)
+    assert first.returncode == (-9 if how is signal.SIGKILL else 130)
+    assert (tmp_path / UNFINISHED).is_file()
+    kept = (tmp_path / f"{EXPERIMENTS[0]}.json").read_bytes()
+
+    # As a kill in the middle of a write leaves it; its process is dead.
+    (tmp_path / f".{EXPERIMENTS[1]}.json.{first.pid}.tmp").write_text("{half")
+    second = start(tmp_path, "--json", str(tmp_path / "mine" / "scorecard.json"))
+    printed, progress = second.communicate(timeout=120)
+    assert second.returncode == 0, progress
+    assert f"{EXPERIMENTS[0]}: kept from the interrupted run" in progress
+    assert (tmp_path / f"{EXPERIMENTS[0]}.json").read_bytes() == kept
+    assert set(store.load_all(tmp_path)) == set(EXPERIMENTS)
+    check_folder(tmp_path)
+    assert not (tmp_path / UNFINISHED).exists()
+
+    assert "Scorecard" in printed
+    assert "not measured" in printed
+    assert "Month 3: radical go/no-go: UNCLEAR" in printed, "smoke runs decide nothing"
+    assert (tmp_path / "report.html").stat().st_size > 20_000
+    scorecard = json.loads((tmp_path / "mine" / "scorecard.json").read_text(encoding="utf-8"))
+    assert scorecard["schema"] == "asa.scorecard.v1"
+
+
+def test_a_half_written_result_is_not_taken_for_one(tmp_path: Path) -> None:
+    (tmp_path / UNFINISHED).write_text("2020-01-01T00:00:00+00:00\n")
+    (tmp_path / f"{EXPERIMENTS[0]}.json").write_text('{"schema": "asa.result.v1", "exper')
+    run = start(tmp_path, EXPERIMENTS[0])
+    _, progress = run.communicate(timeout=120)
+    assert run.returncode == 0, progress
+    assert "kept" not in progress
+    check_folder(tmp_path)
+
+
+def test_an_unknown_name_is_misuse(tmp_path: Path) -> None:
+    run = start(tmp_path, "md_passer")
+    _, progress = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert "no experiment 'md_passer'" in progress
+    assert list(tmp_path.iterdir()) == []
