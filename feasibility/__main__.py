@@ -17,7 +17,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
+
+import tyro
 
 from feasibility import EXPERIMENTS, store
 from feasibility.cli import guarded, perform
@@ -32,7 +34,7 @@ UNFINISHED = ".unfinished-run"
 class Options:
     """What to run and where to put it."""
 
-    names: tuple[str, ...] = ()
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
     """Experiments to run; all of them if none is named."""
     list: bool = False
     """Show the experiments and the criteria that they cover, and stop."""
@@ -68,14 +70,12 @@ class UnknownExperiment(LookupError):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point of `python -m feasibility`; exit status as in `feasibility.cli`, and 1 if an experiment broke."""
-    import tyro
-
     options = tyro.cli(
-        Annotated[Options, tyro.conf.arg(name="")],
+        Options,
         prog="python -m feasibility",
         description=__doc__,
         args=None if argv is None else list(argv),
-        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.arg),
+        config=(tyro.conf.FlagCreatePairsOff,),
     )
     sys.exit(guarded(lambda: _list() if options.list else _run_all(options)))
 

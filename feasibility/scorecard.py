@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,13 +106,19 @@ def share_text(decision: Decision) -> str:
     return f"Allocation, incremental/radical: {decision.allocation[0]}/{decision.allocation[1]}."
 
 
+def _stdout() -> Console:
+    """Standard output; in a pipe or a file, where there is no width to ask for, wide enough for the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=120)
+
+
 def _verdict_cell(verdict: str, smoke: bool = False) -> Text:
     return Text(verdict + (" (smoke)" if smoke else ""), style=_STYLES.get(verdict, "dim"))
 
 
 def print_scorecard(results: Results, console: Console | None = None) -> None:
     """Print every criterion of the roadmap and the two decisions to stdout."""
-    console = console or Console()
+    console = console or _stdout()
     table = Table(box=box.SIMPLE_HEAD, title="Scorecard", title_justify="left", title_style="bold", pad_edge=False)
     for heading in ("", "criterion", "threshold", "value [95 %]", "baseline", "verdict"):
         table.add_column(heading, overflow="fold")
@@ -143,12 +149,12 @@ def print_scorecard(results: Results, console: Console | None = None) -> None:
 
 def print_result(record: dict[str, Any], path: Path, console: Console | None = None) -> None:
     """Print one result to stdout: its criteria, its baselines, its verdict and where it was written."""
-    console = console or Console()
+    console = console or _stdout()
     console.print(Text(record["title"], style="bold"))
     console.print(Text(record["claim"], style="italic"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("criterion", "roadmap", "threshold", "value [95 %]", "baseline", "verdict"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("criterion", "verdict"))
     for criterion in record["criteria"]:
         table.add_row(
             criterion["metric"],
@@ -159,7 +165,7 @@ def print_result(record: dict[str, Any], path: Path, console: Console | None = N
             _verdict_cell(word(criterion["passed"])),
         )
     console.print(table)
-    console.print(_baseline_table(record))
+    console.print(_comparison_table(record))
     if record["finding"]:
         console.print(Text(record["finding"]))
     for caveat in record["caveats"]:
@@ -168,16 +174,37 @@ def print_result(record: dict[str, Any], path: Path, console: Console | None = N
     console.print(f"written to {path} in {record['wall_s']:.1f} s", highlight=False, soft_wrap=True)
 
 
-def _baseline_table(record: dict[str, Any]) -> Table:
-    """This run and its baselines, on the metrics that at least one baseline has."""
-    shared = [name for name in record["metrics"] if any(name in values for values in record["baselines"].values())]
+def comparison(record: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
+    """This run and its baselines on the named metrics, as a table of texts with its headings.
+
+    Runs are rows and metrics columns, or the other way round where there are more metrics than runs. Metrics that no
+    baseline has are left out; no table is left where that is all of them.
+    """
+    baselines: dict[str, dict[str, float]] = record["baselines"]
+    shared = [name for name in names if any(name in values for values in baselines.values())]
+    runs = {"this run": {name: record["metrics"][name]["value"] for name in shared}, **baselines}
+    table = [["", *(_with_unit(name, record) for name in shared)]]
+    table += [
+        [run, *(number(values[name]) if name in values else "" for name in shared)] for run, values in runs.items()
+    ]
+    if not shared:
+        return []
+    return [list(row) for row in zip(*table, strict=True)] if len(shared) > len(runs) else table
+
+
+def _with_unit(name: str, record: dict[str, Any]) -> str:
+    return f"{name} {record['metrics'][name]['unit']}".strip()
+
+
+def _comparison_table(record: dict[str, Any]) -> Table:
+    """The comparison on the metrics that are judged; the report has all of them."""
+    judged = list(dict.fromkeys(criterion["metric"] for criterion in record["criteria"]))
+    headings, *lines = comparison(record, judged)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", overflow="fold")
-    for name in shared:
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_row("this run", *(number(record["metrics"][name]["value"]) for name in shared), style="bold")
-    for baseline, values in record["baselines"].items():
-        table.add_row(baseline, *(number(values[name]) if name in values else "" for name in shared))
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*line, style="bold" if line[0] == "this run" else "")
     return table
 
 

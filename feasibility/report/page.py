@@ -50,7 +50,9 @@ def render(results: Path) -> str:
     environment.filters.update(
         number=scorecard.number, word=scorecard.word, threshold=scorecard.threshold_text, slug=_slug
     )
-    environment.globals.update(value_text=scorecard.value_text, interval_chart=interval_chart)
+    environment.globals.update(
+        value_text=scorecard.value_text, comparison=scorecard.comparison, interval_chart=interval_chart
+    )
     return environment.get_template("report.html.j2").render(
         phases=[(phase, list(rows)) for phase, rows in groupby(scorecard.rows(records), lambda row: row.item.phase)],
         decisions=scorecard.decisions(records),
@@ -126,8 +128,10 @@ def _inline_svg(content: bytes, prefix: str, path: Path) -> str:
             elif "url(#" in value:
                 element.set(name, value.replace("url(#", f"url(#{prefix}"))
     if "viewBox" in root.attrib:
-        for name in ("width", "height"):
-            root.attrib.pop(name, None)
+        # As wide as it was drawn where there is room, narrower where there is not.
+        root.attrib.pop("height", None)
+        width = root.attrib.pop("width", "100%")
+        root.set("style", f"max-width: {width}{'px' if width.isdecimal() else ''}")
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -20,7 +20,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def start(out: Path, *words: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "feasibility", "--smoke", "--out", str(out), *words]
-    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A suite that runs in the background has Ctrl-C switched off, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
