@@ -7,6 +7,7 @@ Exit status: 0 the run completed, whatever its verdict; 1 with --strict and a NO
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -70,6 +71,10 @@ def guarded(action: Any) -> int:
     except KeyboardInterrupt:
         print("interrupted; nothing half-written was left behind", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # `... | head` has seen enough. Python would complain once more while it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         ours = type(error).__module__.split(".")[0] in (*PACKAGES, "__main__")
         if not (ours or isinstance(error, OSError)):
