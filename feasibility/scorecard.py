@@ -202,7 +202,7 @@ def _comparison_table(record: dict[str, Any]) -> Table:
     headings, *lines = comparison(record, judged)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", overflow="fold")
+        table.add_column(heading, justify="right" if place else "left", overflow="fold", no_wrap=place == 0)
     for line in lines:
         table.add_row(*line, style="bold" if line[0] == "this run" else "")
     return table
