@@ -1,0 +1,118 @@
+"""The charts of the hyperbolic experiment, as SVG text that is the same for the same numbers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from feasibility.harness import Metric
+from feasibility.hyperbolic_yardstick import ERRORS, GAINS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CURVED, FLAT, INK, GRID = "#0072B2", "#D55E00", "#202124", "#DADCE0"
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "asa",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 11,
+    "axes.edgecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+}
+NAMES = {
+    "distortion": "tree distances\n(average distortion)",
+    "stress1": "tree distances\n(Kruskal's stress)",
+    "rho": "order of distances\n(Spearman's rho)",
+    "map_neighbours": "neighbours found\n(MAP)",
+    "map_closure": "words above found\n(MAP)",
+}
+
+
+def plain_word(synset: str) -> str:
+    """A synset's name as a reader knows it: "bengal_tiger.n.01" -> "bengal tiger"."""
+    return synset.split(".")[0].replace("_", " ")
+
+
+def distortion_chart(lines: Mapping[str, Mapping[int, float]]) -> str:
+    """Average distortion by dimension, one line a method, logarithmic axes.
+
+    Args:
+        lines: name of the method -> dimension -> average distortion; at most three, drawn in this order.
+    """
+    from matplotlib.ticker import NullLocator
+
+    figure, axes = _canvas(7.0, 4.4)
+    looks = ((FLAT, "s", "-"), (CURVED, "o", "--"), (CURVED, "o", "-"))
+    for (name, values), (colour, marker, style) in zip(lines.items(), looks, strict=False):
+        dims = sorted(values)
+        percent = [100.0 * values[dim] for dim in dims]
+        fill = "white" if style == "--" else colour
+        axes.plot(dims, percent, style, color=colour, marker=marker, markerfacecolor=fill, linewidth=2, label=name)
+        for dim, value in zip(dims, percent, strict=True):
+            axes.annotate(f"{value:.2g} %", (dim, value), (0, 8), textcoords="offset points", ha="center", color=colour)
+    every = [100.0 * value for values in lines.values() for value in values.values()]
+    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if min(every) / 2 <= tick <= 2 * max(every)]
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xticks(dims, [str(dim) for dim in dims])
+    axes.set_yticks(ticks, [f"{tick:g} %" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.margins(0.08, 0.12)
+    axes.grid(axis="y", color=GRID)
+    axes.set_xlabel("coordinates a word")
+    axes.set_ylabel("average error of a tree distance")
+    figure.legend(frameon=False, loc="outside upper center", ncols=3)
+    return _svg(figure)
+
+
+def benefit_chart(metrics: Mapping[str, Metric], dim: int) -> str:
+    """Benefit of curved over flat space by measure, in percent, with intervals and the roadmap's line at 5 %.
+
+    Args:
+        metrics: with `benefit_<measure>` for each compared measure.
+        dim: of the comparison, for the axis.
+    """
+    figure, axes = _canvas(7.0, 3.8)
+    shown = [name for name in reversed((*ERRORS, *GAINS)) if f"benefit_{name}" in metrics]
+    for row, name in enumerate(shown):
+        metric = metrics[f"benefit_{name}"]
+        spread = [[metric.value - metric.ci95[0]], [metric.ci95[1] - metric.value]]
+        axes.barh(row, metric.value, color=CURVED if metric.value >= 0 else FLAT, height=0.6, xerr=spread, ecolor=INK)
+        end = max(metric.ci95[1], 0.0)
+        axes.annotate(f"{metric.value:+.0f} %", (end, row), (6, 0), textcoords="offset points", va="center")
+    axes.axvline(0.0, color=INK, linewidth=1)
+    axes.axvline(5.0, color=INK, linewidth=1, linestyle="--")
+    axes.set_ylim(-0.6, len(shown) - 0.1)
+    axes.annotate("worth it from 5 % on", (5.0, len(shown) - 0.45), (5, 0), textcoords="offset points", fontsize=9)
+    axes.set_yticks(range(len(shown)), [NAMES[name] for name in shown])
+    axes.tick_params(axis="y", length=0)
+    axes.margins(x=0.14)
+    axes.grid(axis="x", color=GRID)
+    axes.set_xlabel(f"benefit of hyperbolic over Euclidean space, {dim} dimensions (%)")
+    return _svg(figure)
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    # Not pyplot: it keeps state and chooses a screen.
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def _svg(figure: Figure) -> str:
+    from matplotlib import rc_context
+
+    text = io.StringIO()
+    with rc_context(STYLE):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()

@@ -1,0 +1,154 @@
+"""What the hyperbolic experiment measures on every embedding, curved or flat, and how seeds become intervals."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feasibility.harness import Metric
+from hyperbolic.construction import construct
+from hyperbolic.graph import Graph, adjacency, closure, hop_distances, spanning_tree, tree_centre
+from hyperbolic.manifolds import Geometry, all_distances
+from hyperbolic.metrics import distortion, path_excess, retrieval, worst_distortion
+from hyperbolic.stress import Loss, fit_stress
+
+Floats = NDArray[np.float64]
+Numbers = dict[str, float]
+
+# The weight of the root's distance in the ancestor score: theory says just below 1, and curved points get no choice.
+WEIGHT = (0.95,)
+# Flat points may choose the weight that suits them best, on the very data that they are judged on.
+ANY_WEIGHT = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
+# In which direction a measure improves, for those that are compared as a benefit.
+ERRORS, GAINS = ("distortion", "stress1"), ("rho", "map_neighbours", "map_closure")
+
+
+class Yardstick:
+    """A graph with everything that embeddings of it are compared with; all matrices are [n, n]."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.tree = graph, spanning_tree(graph)
+        self.hops, self.tree_hops = hop_distances(graph), hop_distances(self.tree)
+        self.neighbours, self.ancestors = adjacency(graph), closure(graph)
+
+    def curved(self, dim: int, seed: int, correct_turns: bool = True) -> Numbers:
+        """Measure the construction in the Poincaré ball."""
+        begin = time.process_time()
+        points = self._construct(dim, seed, correct_turns)
+        spent = time.process_time() - begin
+        return self._measured(points, "poincare", WEIGHT) | {"construct_s": spent}
+
+    def shuffled(self, dim: int, seed: int) -> Numbers:
+        """Measure the same points with the names dealt out at random: the geometry without knowledge of the tree."""
+        points = self._construct(dim, seed, True)
+        return self._measured(np.random.default_rng(seed).permutation(points), "poincare", WEIGHT)
+
+    def flat(
+        self, dim: int, seed: int, iterations: int, loss: Loss = "squares", start: Floats | None = None
+    ) -> tuple[Numbers, Floats]:
+        """Measure a Euclidean fit; also returns its points [n, dim]."""
+        begin = time.process_time()
+        points = fit_stress(self.hops, dim, seed, iterations, loss, start)
+        spent = time.process_time() - begin
+        return self._measured(points, "euclidean", ANY_WEIGHT) | {"construct_s": spent}, points
+
+    def measure(self, distances: Floats, weights: Sequence[float]) -> Numbers:
+        """All quality figures of one matrix of distances; ancestors by the best of the given weights."""
+        whole = distortion(distances, self.hops)
+        above = [
+            retrieval(path_excess(distances, distances[self.graph.root], weight), self.ancestors) for weight in weights
+        ]
+        best = max(above, key=lambda found: found.map)
+        return {
+            "distortion": whole.average,
+            "distortion_worst": worst_distortion(distances, self.tree_hops),
+            "distortion_worst_graph": whole.worst,
+            "stress1": whole.stress1,
+            "rho": whole.rho,
+            "map_neighbours": retrieval(distances, self.neighbours).map,
+            "map_closure": best.map,
+            "mean_rank_closure": best.mean_rank,
+            "map_closure_distance": retrieval(distances, self.ancestors).map,
+        }
+
+    def _construct(self, dim: int, seed: int, correct_turns: bool) -> Floats:
+        return construct(self.tree, dim, tree_centre(self.tree), seed=seed, correct_turns=correct_turns).points
+
+    def _measured(self, points: Floats, geometry: Geometry, weights: Sequence[float]) -> Numbers:
+        return self.measure(all_distances(points, geometry), weights) | {"memory_bytes": float(points.nbytes)}
+
+
+def benefits(curved: Numbers, flat: Sequence[Numbers]) -> Numbers:
+    """By how many percent one curved embedding beats the best of several flat ones, as `benefit_<measure>`.
+
+    100 (flat - curved) / flat for errors, 100 (curved - flat) / flat for gains; each measure has its own best opponent.
+    """
+    found = {}
+    for name in ERRORS:
+        best = min(row[name] for row in flat)
+        found[f"benefit_{name}"] = 100.0 * (best - curved[name]) / best
+    for name in GAINS:
+        best = max(row[name] for row in flat)
+        found[f"benefit_{name}"] = 100.0 * (curved[name] - best) / best
+    return found
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Processor seconds that one call takes."""
+    begin = time.process_time()
+    action()
+    return time.process_time() - begin
+
+
+def over_seeds(values: Sequence[float], name: str) -> Metric:
+    """The mean over seeds with Student's interval; all pairs and nodes are measured, only the seed varies.
+
+    Args:
+        values: one a seed.
+        name: of the measure, which tells its unit and the values that it cannot pass.
+    """
+    from scipy.stats import t
+
+    sample = np.asarray(values, dtype=float)
+    mean, count = float(sample.mean()), len(sample)
+    if count == 1 or np.ptp(sample) == 0:
+        return Metric(mean, _unit(name), count, (mean, mean), f"all pairs of the graph; {count} seeds, all alike")
+    half = float(t.ppf(0.975, count - 1)) * float(sample.std(ddof=1)) / math.sqrt(count)
+    least, most = _range(name)
+    interval = (max(least, mean - half), min(most, mean + half))
+    return Metric(mean, _unit(name), count, interval, f"all pairs of the graph; Student's t over {count} seeds")
+
+
+def of_all_pairs(value: float, name: str) -> Metric:
+    """A measure of one embedding: exact, since all pairs of the graph are in it."""
+    return Metric(value, _unit(name), 1, (value, value), "all pairs of the graph; first seed")
+
+
+def median_of(values: Sequence[float], unit: str) -> Metric:
+    """The median of repeated measurements; their range holds the true median with probability 1 - 2^(1 - n)."""
+    sample = sorted(values)
+    coverage = 100.0 * (1.0 - 2.0 ** (1 - len(sample)))
+    return Metric(
+        float(np.median(sample)),
+        unit,
+        len(sample),
+        (sample[0], sample[-1]),
+        f"median and range of {len(sample)} runs ({coverage:.1f} % interval of the median)",
+    )
+
+
+def _unit(name: str) -> str:
+    return "%" if name.startswith("benefit_") else {"construct_s": "s", "memory_bytes": "bytes"}.get(name, "")
+
+
+def _range(name: str) -> tuple[float, float]:
+    """The least and the greatest value that a measure can have."""
+    if name.startswith("benefit_"):
+        return -math.inf, math.inf
+    if name == "rho" or name.startswith("map_"):
+        return (-1.0 if name == "rho" else 0.0), 1.0
+    return (1.0 if "worst" in name or "rank" in name else 0.0), math.inf
