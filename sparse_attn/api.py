@@ -1,0 +1,213 @@
+"""The public call: checks its arguments and hands them to the backend that was named. No arithmetic lives here.
+
+B batch, H query heads, G key/value heads, N tokens, Nq queries, D head dim.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from importlib.util import find_spec
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sparse_attn import ops
+from sparse_attn.errors import (
+    BackendUnavailable,
+    DeviceError,
+    DtypeError,
+    NonFiniteError,
+    ShapeError,
+    UnsupportedError,
+)
+from sparse_attn.plan import ClassPlan
+from sparse_attn.rows import cpu_shape, kernel_key_shape, kernel_query_shape
+
+Backend = Literal["auto", "reference", "cpu", "flex", "triton"]
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_told: set[str] = set()
+
+
+def class_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    plan: ClassPlan,
+    scale: float | None = None,
+    backend: Backend = "auto",
+) -> Tensor:
+    """Attend from each token to those that the plan lets it see.
+
+    out_i = sum_j softmax_j(scale * q_i . k_j + bias[c_i, c_j], j in visible(i)) v_j, exactly; a row that sees
+    nothing is 0 and gives no gradient.
+
+    Args:
+        query: [B, H, Nq, D], float16, bfloat16, float32 or float64 (the last not on triton).
+        key: [B, G, N, D] with H % G == 0, of the query's dtype and device.
+        value: [B, G, N, D].
+        plan: from `plan_classes`, for B sequences of N tokens and Nq queries, on the same device.
+        scale: multiplies the logits, > 0; D ** -0.5 by default.
+        backend: "reference" (dense, float64, the definition), "cpu", "flex", "triton", or "auto": triton on a GPU,
+            cpu on a CPU. A backend that was named never falls back to another.
+
+    Returns: [B, H, Nq, D], dtype and device of the query.
+
+    Raises:
+        ShapeError, DtypeError, DeviceError: arguments that do not fit each other or the plan.
+        NonFiniteError: NaN or infinity in an input on a CPU. On a GPU the check would stall the device at every call,
+            so there NaN is not looked for; it reaches the output of every row that sees it.
+        BackendUnavailable: the named backend cannot run here.
+        UnsupportedError: it cannot compute this (a head dim over 256 on triton).
+
+    Cost: O(Nq k D H) for k visible keys a query.
+    """
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        if not isinstance(x, Tensor):
+            raise DtypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
+    query, key, value = _autocast(query, key, value)
+    check_tensors(query, key, value)
+    _check_plan(query, key, plan)
+    scale = checked_scale(scale, query.shape[-1])
+    name = _resolve(backend, query.device)
+    if name == "reference":
+        return _run_reference(query, key, value, plan, scale)
+    if name == "cpu":
+        return _run_cpu(query, key, value, plan, scale)
+    if name == "triton":
+        return _run_triton(query, key, value, plan, scale)
+    from sparse_attn.impl import flex
+
+    out: Tensor = flex.attend(query, key, value, plan, scale)
+    return out
+
+
+def _run_reference(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scale: float) -> Tensor:
+    from sparse_attn.impl import reference
+
+    visible = reference.visible_matrix(plan.class_ids, plan.segments, plan.rules)[:, -plan.num_queries :]
+    bias = None
+    if plan.rules.bias is not None:
+        classes = plan.class_ids.long().clamp(0, plan.rules.classes - 1)
+        table = plan.rules.bias.to(query.device)
+        bias = table[classes[:, -plan.num_queries :, None], classes[:, None, :]]
+    return reference.masked_attention(query, key, value, visible, bias, scale)
+
+
+def _run_cpu(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scale: float) -> Tensor:
+    if query.device.type != "cpu":
+        raise BackendUnavailable(f'backend "cpu" needs tensors on the CPU, got {query.device}; call .cpu()')
+    lists = plan.key_lists(cpu_shape(plan.rules)).tensors()
+    out: Tensor = ops.cpu_forward(query, key, value, lists, plan.stream.classes, plan.bias, scale)[0]
+    return out
+
+
+def _run_triton(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scale: float) -> Tensor:
+    if query.dtype == torch.float64:
+        raise DtypeError('backend "triton" takes float16, bfloat16, float32, got float64; use "reference" or "cpu"')
+    if query.shape[-1] > 256:
+        raise UnsupportedError(f'backend "triton" takes head dims up to 256, got {query.shape[-1]}')
+    lists = plan.key_lists(kernel_key_shape(plan.rules)).tensors()
+    if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad):
+        lists = lists + plan.query_lists(kernel_query_shape(plan.rules)).tensors()
+    has_full = not plan.rules.is_bounded
+    given = (query, key, value, lists, plan.stream.classes, plan.bias, scale, plan.has_blind, has_full)
+    compiling = torch.compiler.is_compiling()
+    out: Tensor = ops.triton_forward(*given)[0] if compiling else ops.TritonAttention.apply(*given)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _resolve(backend: str, device: torch.device) -> str:
+    if backend == "auto":
+        return _best_for(device)
+    if backend == "triton":
+        _require("triton")
+        if device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+            raise BackendUnavailable(
+                f'backend "triton" needs a GPU, the tensors are on {device}; call .cuda(), or use backend="cpu"'
+            )
+    elif backend not in ("reference", "cpu", "flex"):
+        raise BackendUnavailable(f"unknown backend {backend!r}; expected reference, cpu, flex, triton or auto")
+    return backend
+
+
+def _best_for(device: torch.device) -> str:
+    if device.type == "cpu":
+        return "cpu"
+    if device.type == "cuda" and find_spec("triton") is not None:
+        return "triton"
+    _tell_once(
+        f"sparse_attn has no fast backend for {device.type} here (on a GPU it needs triton): "
+        'using backend="reference", which is dense and slow'
+    )
+    return "reference"
+
+
+def _require(package: str) -> None:
+    if find_spec(package) is None:
+        raise BackendUnavailable(f"backend {package!r} needs the package {package}; pip install {package}")
+
+
+def _tell_once(message: str) -> None:
+    if message not in _told:
+        _told.add(message)
+        warnings.warn(message, stacklevel=4)
+
+
+def _autocast(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Under torch.autocast the three are cast as torch's own attention casts them."""
+    device = query.device.type
+    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
+        return query, key, value
+    dtype = torch.get_autocast_dtype(device)
+    return query.to(dtype), key.to(dtype), value.to(dtype)
+
+
+def check_tensors(query: Tensor, key: Tensor, value: Tensor) -> None:
+    """Refuse a query [B, H, Nq, D] and a key and value [B, G, N, D] that do not fit; see `class_attention`."""
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        if x.dim() != 4:
+            raise ShapeError(f"{name} must be [B, heads, tokens, D], got shape {tuple(x.shape)}")
+        if x.dtype not in _DTYPES:
+            raise DtypeError(f"{name} must be float16, bfloat16, float32 or float64, got {x.dtype}")
+        if x.dtype != query.dtype:
+            raise DtypeError(f"{name} is {x.dtype}, query {query.dtype}; cast them to one dtype")
+        if x.device != query.device:
+            raise DeviceError(f"{name} is on {x.device}, query on {query.device}; move them to one device")
+    if key.shape != value.shape:
+        raise ShapeError(f"key and value must have one shape, got {tuple(key.shape)} and {tuple(value.shape)}")
+    if key.shape[0] != query.shape[0] or key.shape[3] != query.shape[3] or query.shape[1] % key.shape[1]:
+        raise ShapeError(
+            f"query [B, H, Nq, D] and key [B, G, N, D] must agree in B and D and H be a multiple of G, got "
+            f"{tuple(query.shape)} and {tuple(key.shape)}"
+        )
+    if query.device.type == "cpu" and not torch.compiler.is_compiling():
+        for name, x in (("query", query), ("key", key), ("value", value)):
+            if not bool(torch.isfinite(x.detach()).all()):
+                raise NonFiniteError(f"{name} holds NaN or infinity; find where it comes from before attending")
+
+
+def _check_plan(query: Tensor, key: Tensor, plan: ClassPlan) -> None:
+    if not isinstance(plan, ClassPlan):
+        raise DtypeError(f"plan must be a ClassPlan from plan_classes, got {type(plan).__name__}")
+    expected = (plan.batch, plan.num_queries, plan.num_keys)
+    got = (query.shape[0], query.shape[2], key.shape[2])
+    if got != expected:
+        raise ShapeError(
+            f"the plan is for (B, Nq, N) = {expected}, query and key have {got}; plan these class ids again, with "
+            "num_queries where fewer tokens ask than are seen"
+        )
+    if plan.device != query.device:
+        raise DeviceError(f"the plan is on {plan.device}, query on {query.device}; plan from class ids moved there")
+
+
+def checked_scale(scale: float | None, head_dim: int) -> float:
+    """The scale of the logits: as given, refused unless finite and > 0, or D ** -0.5."""
+    if scale is None:
+        return float(head_dim**-0.5)
+    if not (isinstance(scale, (int, float)) and math.isfinite(scale) and scale > 0):
+        raise ShapeError(f"scale must be a finite number > 0, got {scale!r}")
+    return float(scale)

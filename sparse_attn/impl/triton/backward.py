@@ -1,0 +1,247 @@
+# Triton ships no types, and its kernels take none; the functions that launch them are typed.
+# mypy: disable-error-code="import-untyped,import-not-found,no-untyped-def,no-untyped-call,no-any-return"
+"""Backward kernels: dq walks the forward's lists, dk and dv the transposed ones. No atomics, so runs repeat exactly.
+
+B batch, H query heads, G key/value heads, N tokens, Nq queries, D head dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from sparse_attn.impl.triton.primitives import (
+    LOG2E,
+    BlockSizes,
+    block_d,
+    class_bias,
+    dkv_sizes,
+    dq_sizes,
+    is_wide,
+    load_classes,
+    load_rows,
+    seen_bits,
+    sequence_of,
+    store_rows,
+    token_offsets,
+)
+
+
+@triton.jit
+def _add_dq(
+    dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+    list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+    MASKED: tl.constexpr, HAS_BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    token = tl.load(list_ptr + start + tl.arange(0, BLOCK_N))
+    k = load_rows(k_ptr, token_offsets(token, begin, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    v = load_rows(v_ptr, token_offsets(token, begin, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    s = tl.dot(q, tl.trans(k), input_precision=PRECISION) * scale_log2 - lse[:, None]
+    if HAS_BIAS:
+        key_class = load_classes(classes_ptr, token, num_classes)
+        s += class_bias(bias_ptr, row_class[:, None], key_class[None, :], num_classes)
+    if MASKED:
+        s = tl.where(seen_bits(words_ptr, start, BLOCK_M, BLOCK_N), s, float("-inf"))
+    dp = tl.dot(do, tl.trans(v), input_precision=PRECISION)
+    ds = tl.exp2(s) * (dp - delta[:, None])
+    return tl.dot(ds.to(k.dtype), k, dq, input_precision=PRECISION)
+
+
+@triton.jit
+def class_attention_bwd_dq_kernel(
+    q_ptr, k_ptr, v_ptr, o_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr,
+    rows_ptr, entries_ptr, meta_ptr, words_ptr, launch_ptr, classes_ptr, bias_ptr,
+    q_stride_b, q_stride_h, q_stride_n, k_stride_b, k_stride_h, k_stride_n,
+    v_stride_b, v_stride_h, v_stride_n, o_stride_b, o_stride_h, o_stride_n,
+    do_stride_b, do_stride_h, do_stride_n, dq_stride_b, dq_stride_h, dq_stride_n,
+    heads, group, num_keys, num_queries, num_classes, scale, scale_log2,
+    HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    """One program a (tile of queries, head); also leaves delta = sum(o * do) for the other kernel."""
+    tile = tl.load(launch_ptr + tl.program_id(0)).to(tl.int64)
+    head = tl.program_id(1)
+    wide_head = head.to(tl.int64)
+    list_ptr = entries_ptr + tl.load(meta_ptr + tile * 4)
+    full = tl.load(meta_ptr + tile * 4 + 1).to(tl.int32)
+    length = tl.load(meta_ptr + tile * 4 + 2).to(tl.int32)
+    words_ptr += tl.load(meta_ptr + tile * 4 + 3) * BLOCK_M
+    row = tl.load(rows_ptr + tile * BLOCK_M + tl.arange(0, BLOCK_M))
+    sequence = sequence_of(row, num_keys)
+    begin = (sequence * num_keys).to(tl.int32)
+    begin_q = begin + num_keys - num_queries
+    q_ptr += sequence * q_stride_b + wide_head * q_stride_h
+    o_ptr += sequence * o_stride_b + wide_head * o_stride_h
+    do_ptr += sequence * do_stride_b + wide_head * do_stride_h
+    q = load_rows(q_ptr, token_offsets(row, begin_q, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    o = load_rows(o_ptr, token_offsets(row, begin_q, o_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    do = load_rows(do_ptr, token_offsets(row, begin_q, do_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    lse_offsets = (sequence * heads + head) * num_queries + token_offsets(row, begin_q, 1, WIDE)
+    lse = tl.load(lse_ptr + lse_offsets)
+    delta = tl.sum(o.to(tl.float32) * do.to(tl.float32), 1)
+    tl.store(delta_ptr + lse_offsets, delta, mask=row >= 0)
+    k_ptr += sequence * k_stride_b + (head // group).to(tl.int64) * k_stride_h
+    v_ptr += sequence * v_stride_b + (head // group).to(tl.int64) * v_stride_h
+    row_class = load_classes(classes_ptr, row, num_classes) if HAS_BIAS else row
+    dq = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
+    if HAS_FULL:
+        for start in range(0, full, BLOCK_N):
+            dq = _add_dq(
+                dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+                list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+                False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
+            )  # fmt: skip
+    for start in range(0, length - full, BLOCK_N):
+        dq = _add_dq(
+            dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+            list_ptr + full, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+            True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
+        )  # fmt: skip
+    dq_ptr += sequence * dq_stride_b + wide_head * dq_stride_h
+    store_rows(dq_ptr, token_offsets(row, begin_q, dq_stride_n, WIDE), dq * scale, row >= 0, HEAD_DIM, BLOCK_D)
+
+
+@triton.jit
+def _add_dkv(
+    dk, dv, k, v, row_class, q_ptr, do_ptr, lse_ptr, delta_ptr, q_stride_n, do_stride_n, begin_q,
+    list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+    MASKED: tl.constexpr, HAS_BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    token = tl.load(list_ptr + start + tl.arange(0, BLOCK_N))
+    q = load_rows(q_ptr, token_offsets(token, begin_q, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    do = load_rows(do_ptr, token_offsets(token, begin_q, do_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    at = token_offsets(token, begin_q, 1, WIDE)
+    s = tl.dot(k, tl.trans(q), input_precision=PRECISION) * scale_log2 - tl.load(lse_ptr + at)[None, :]
+    if HAS_BIAS:
+        query_class = load_classes(classes_ptr, token, num_classes)
+        s += class_bias(bias_ptr, query_class[None, :], row_class[:, None], num_classes)
+    if MASKED:
+        s = tl.where(seen_bits(words_ptr, start, BLOCK_M, BLOCK_N), s, float("-inf"))
+    p = tl.exp2(s)
+    dv = tl.dot(p.to(do.dtype), do, dv, input_precision=PRECISION)
+    dp = tl.dot(v, tl.trans(do), input_precision=PRECISION)
+    ds = p * (dp - tl.load(delta_ptr + at)[None, :])
+    dk = tl.dot(ds.to(q.dtype), q, dk, input_precision=PRECISION)
+    return dk, dv
+
+
+@triton.jit
+def class_attention_bwd_dkv_kernel(
+    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr,
+    rows_ptr, entries_ptr, meta_ptr, words_ptr, launch_ptr, classes_ptr, bias_ptr,
+    q_stride_b, q_stride_h, q_stride_n, k_stride_b, k_stride_h, k_stride_n,
+    v_stride_b, v_stride_h, v_stride_n, do_stride_b, do_stride_h, do_stride_n,
+    dk_stride_b, dk_stride_h, dk_stride_n,
+    heads, group, num_keys, num_queries, num_classes, scale, scale_log2,
+    HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    """One program a (tile of keys, key head); it alone writes its rows, summing over the query heads of its group."""
+    # Lists differ much in length here: heads vary fastest, so that the longest lists of all heads start first.
+    tile = tl.load(launch_ptr + tl.program_id(1)).to(tl.int64)
+    key_head = tl.program_id(0)
+    list_ptr = entries_ptr + tl.load(meta_ptr + tile * 4)
+    full = tl.load(meta_ptr + tile * 4 + 1).to(tl.int32)
+    length = tl.load(meta_ptr + tile * 4 + 2).to(tl.int32)
+    words_ptr += tl.load(meta_ptr + tile * 4 + 3) * BLOCK_M
+    row = tl.load(rows_ptr + tile * BLOCK_M + tl.arange(0, BLOCK_M))
+    wide_head = key_head.to(tl.int64)
+    sequence = sequence_of(row, num_keys)
+    begin = (sequence * num_keys).to(tl.int32)
+    begin_q = begin + num_keys - num_queries
+    k_ptr += sequence * k_stride_b + wide_head * k_stride_h
+    v_ptr += sequence * v_stride_b + wide_head * v_stride_h
+    k = load_rows(k_ptr, token_offsets(row, begin, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    v = load_rows(v_ptr, token_offsets(row, begin, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    q_ptr += sequence * q_stride_b
+    do_ptr += sequence * do_stride_b
+    lse_ptr += sequence * heads * num_queries
+    delta_ptr += sequence * heads * num_queries
+    row_class = load_classes(classes_ptr, row, num_classes) if HAS_BIAS else row
+    dk = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
+    dv = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
+    for member in range(0, group):
+        head = wide_head * group + member
+        if HAS_FULL:
+            for start in range(0, full, BLOCK_N):
+                dk, dv = _add_dkv(
+                    dk, dv, k, v, row_class, q_ptr + head * q_stride_h, do_ptr + head * do_stride_h,
+                    lse_ptr + head * num_queries, delta_ptr + head * num_queries,
+                    q_stride_n, do_stride_n, begin_q,
+                    list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+                    False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
+                )  # fmt: skip
+        for start in range(0, length - full, BLOCK_N):
+            dk, dv = _add_dkv(
+                dk, dv, k, v, row_class, q_ptr + head * q_stride_h, do_ptr + head * do_stride_h,
+                lse_ptr + head * num_queries, delta_ptr + head * num_queries,
+                q_stride_n, do_stride_n, begin_q,
+                list_ptr + full, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+                    True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
+            )  # fmt: skip
+    at = sequence * dk_stride_b + wide_head * dk_stride_h + token_offsets(row, begin, dk_stride_n, WIDE)
+    store_rows(dk_ptr, at, dk * scale, row >= 0, HEAD_DIM, BLOCK_D)
+    store_rows(dv_ptr, at, dv, row >= 0, HEAD_DIM, BLOCK_D)
+
+
+def backward(
+    grad: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    key_lists: Sequence[Tensor],
+    query_lists: Sequence[Tensor],
+    classes: Tensor,
+    bias: Tensor | None,
+    scale: float,
+    has_blind: bool,
+    has_full: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Launch both backward kernels.
+
+    Args:
+        grad: [B, H, Nq, D], gradient of the output.
+        query, key, value, classes, bias, scale, has_blind, has_full: as in `forward`.
+        out, lse: what `forward` returned.
+        key_lists: the lists that `forward` took.
+        query_lists: their transpose.
+
+    Returns: gradients by query, key and value.
+    """
+    heads, queries, head_dim = query.shape[1:]
+    make = torch.zeros if has_blind else torch.empty
+    dq, dk, dv = (make(x.shape, dtype=x.dtype, device=x.device) for x in (query, key, value))
+    delta = make(lse.shape, dtype=torch.float32, device=query.device)
+    table = classes if bias is None else bias.float() * LOG2E
+    numbers = (heads, heads // key.shape[1], key.shape[2], queries, table.shape[-1], scale, scale * LOG2E)
+
+    def options(rows: Tensor, sizes: BlockSizes) -> dict[str, Any]:
+        return {
+            "HAS_BIAS": bias is not None, "HAS_FULL": has_full, "HEAD_DIM": head_dim, "BLOCK_D": block_d(head_dim),
+            "BLOCK_M": rows.shape[1], "BLOCK_N": sizes.block_n, "PRECISION": "ieee",
+            "WIDE": is_wide(query, key, value, out, grad), "num_stages": sizes.stages, "num_warps": sizes.warps,
+        }  # fmt: skip
+
+    strides = (*query.stride()[:3], *key.stride()[:3], *value.stride()[:3])
+    rows, entries, meta, words, launch = key_lists
+    class_attention_bwd_dq_kernel[(rows.shape[0], heads)](
+        query, key, value, out, grad, lse, delta, dq, rows, entries, meta, words, launch, classes, table,
+        *strides, *out.stride()[:3], *grad.stride()[:3], *dq.stride()[:3],
+        *numbers, **options(rows, dq_sizes(head_dim, query.dtype)),
+    )  # fmt: skip
+    rows, entries, meta, words, launch = query_lists
+    class_attention_bwd_dkv_kernel[(key.shape[1], rows.shape[0])](
+        query, key, value, grad, lse, delta, dk, dv, rows, entries, meta, words, launch, classes, table,
+        *strides, *grad.stride()[:3], *dk.stride()[:3],
+        *numbers, **options(rows, dkv_sizes(head_dim, query.dtype)),
+    )  # fmt: skip
+    return dq, dk, dv

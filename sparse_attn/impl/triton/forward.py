@@ -1,0 +1,153 @@
+# Triton ships no types, and its kernels take none; the functions that launch them are typed.
+# mypy: disable-error-code="import-untyped,import-not-found,no-untyped-def,no-untyped-call,no-any-return"
+"""Forward kernel: each program attends from one tile of queries, for one head, to the tile's list of keys.
+
+B batch, H query heads, G key/value heads, N tokens, Nq queries, D head dim. Softmax is computed online in base 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from sparse_attn.impl.triton.primitives import (
+    LOG2E,
+    block_d,
+    class_bias,
+    forward_sizes,
+    is_wide,
+    load_classes,
+    load_rows,
+    seen_bits,
+    sequence_of,
+    store_rows,
+    token_offsets,
+)
+
+
+@triton.jit
+def _attend(
+    acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+    list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+    MASKED: tl.constexpr, HAS_BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    token = tl.load(list_ptr + start + tl.arange(0, BLOCK_N))
+    k = load_rows(k_ptr, token_offsets(token, begin, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    s = tl.dot(q, tl.trans(k), input_precision=PRECISION)
+    if HAS_BIAS:
+        key_class = load_classes(classes_ptr, token, num_classes)
+        # The table is in units of log2, the logits are not yet: the scale is folded into the exponent below.
+        s += class_bias(bias_ptr, row_class[:, None], key_class[None, :], num_classes) / scale_log2
+    if MASKED:
+        s = tl.where(seen_bits(words_ptr, start, BLOCK_M, BLOCK_N), s, float("-inf"))
+    new_peak = tl.maximum(peak, tl.max(s, 1) * scale_log2)
+    p = tl.exp2(s * scale_log2 - new_peak[:, None])
+    shrink = tl.exp2(peak - new_peak)
+    total = total * shrink + tl.sum(p, 1)
+    acc = acc * shrink[:, None]
+    v = load_rows(v_ptr, token_offsets(token, begin, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    acc = tl.dot(p.to(v.dtype), v, acc, input_precision=PRECISION)
+    return acc, total, new_peak
+
+
+@triton.jit
+def class_attention_fwd_kernel(
+    q_ptr, k_ptr, v_ptr, o_ptr, lse_ptr,
+    rows_ptr, entries_ptr, meta_ptr, words_ptr, launch_ptr, classes_ptr, bias_ptr,
+    q_stride_b, q_stride_h, q_stride_n, k_stride_b, k_stride_h, k_stride_n,
+    v_stride_b, v_stride_h, v_stride_n, o_stride_b, o_stride_h, o_stride_n,
+    heads, group, num_keys, num_queries, num_classes, scale_log2,
+    HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+):  # fmt: skip
+    """One program a (tile, head)."""
+    tile = tl.load(launch_ptr + tl.program_id(0)).to(tl.int64)
+    head = tl.program_id(1)
+    list_ptr = entries_ptr + tl.load(meta_ptr + tile * 4)
+    full = tl.load(meta_ptr + tile * 4 + 1).to(tl.int32)
+    length = tl.load(meta_ptr + tile * 4 + 2).to(tl.int32)
+    words_ptr += tl.load(meta_ptr + tile * 4 + 3) * BLOCK_M
+    row = tl.load(rows_ptr + tile * BLOCK_M + tl.arange(0, BLOCK_M))
+    sequence = sequence_of(row, num_keys)
+    begin = (sequence * num_keys).to(tl.int32)
+    # Queries are the last tokens of a sequence.
+    begin_q = begin + num_keys - num_queries
+    q_ptr += sequence * q_stride_b + head.to(tl.int64) * q_stride_h
+    q = load_rows(q_ptr, token_offsets(row, begin_q, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    k_ptr += sequence * k_stride_b + (head // group).to(tl.int64) * k_stride_h
+    v_ptr += sequence * v_stride_b + (head // group).to(tl.int64) * v_stride_h
+    row_class = load_classes(classes_ptr, row, num_classes) if HAS_BIAS else row
+    acc = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
+    total = tl.zeros([BLOCK_M], tl.float32)
+    # A finite start: a row that has seen nothing yet must not compute inf - inf.
+    peak = tl.full([BLOCK_M], -1.0e30, tl.float32)
+    if HAS_FULL:
+        for start in range(0, full, BLOCK_N):
+            acc, total, peak = _attend(
+                acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+                list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+                False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
+            )  # fmt: skip
+    for start in range(0, length - full, BLOCK_N):
+        acc, total, peak = _attend(
+            acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+            list_ptr + full, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+            True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
+        )  # fmt: skip
+    blind = total == 0.0
+    safe = tl.where(blind, 1.0, total)
+    o_ptr += sequence * o_stride_b + head.to(tl.int64) * o_stride_h
+    o = acc / safe[:, None]
+    store_rows(o_ptr, token_offsets(row, begin_q, o_stride_n, WIDE), o, row >= 0, HEAD_DIM, BLOCK_D)
+    lse_ptr += (sequence * heads + head) * num_queries
+    lse = tl.where(blind, 0.0, peak + tl.log2(safe))
+    tl.store(lse_ptr + token_offsets(row, begin_q, 1, WIDE), lse, mask=row >= 0)
+
+
+def forward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    lists: Sequence[Tensor],
+    classes: Tensor,
+    bias: Tensor | None,
+    scale: float,
+    has_blind: bool,
+    has_full: bool,
+) -> tuple[Tensor, Tensor]:
+    """Launch the forward kernel.
+
+    Args:
+        query: [B, H, Nq, D], last dim contiguous, as in key and value.
+        key: [B, G, N, D].
+        value: [B, G, N, D].
+        lists: rows, entries, meta, words, launch of `TileLists`, packed.
+        classes: [B * N] int32; read where there is a bias.
+        bias: [C, C] float32 or None.
+        scale: multiplies the logits, > 0.
+        has_blind: whether some rows are in no tile; they come out as 0.
+        has_full: whether lists may begin with full entries.
+
+    Returns: output [B, H, Nq, D] and log2-sum-exp2 [B, H, Nq] float32.
+    """
+    rows, entries, meta, words, launch = lists
+    batch, heads, queries, head_dim = query.shape
+    make = torch.zeros if has_blind else torch.empty
+    out = make(query.shape, dtype=query.dtype, device=query.device)
+    lse = make((batch, heads, queries), dtype=torch.float32, device=query.device)
+    sizes = forward_sizes(head_dim, query.dtype)
+    table = classes if bias is None else bias.float() * LOG2E
+    class_attention_fwd_kernel[(rows.shape[0], heads)](
+        query, key, value, out, lse, rows, entries, meta, words, launch, classes, table,
+        *query.stride()[:3], *key.stride()[:3], *value.stride()[:3], *out.stride()[:3],
+        heads, heads // key.shape[1], key.shape[2], queries, table.shape[-1], scale * LOG2E,
+        HAS_BIAS=bias is not None, HAS_FULL=has_full, HEAD_DIM=head_dim, BLOCK_D=block_d(head_dim),
+        BLOCK_M=rows.shape[1], BLOCK_N=sizes.block_n, PRECISION="ieee", WIDE=is_wide(query, key, value, out),
+        num_stages=sizes.stages, num_warps=sizes.warps,
+    )  # fmt: skip
+    return out, lse

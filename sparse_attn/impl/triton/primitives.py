@@ -1,0 +1,119 @@
+# Triton ships no types, and its kernels take none; the functions that launch them are typed.
+# mypy: disable-error-code="import-untyped,import-not-found,no-untyped-def,no-untyped-call,no-any-return"
+"""What the kernels share: rows gathered by pointer, packed masks, block sizes.
+
+BLOCK_M rows of a tile, BLOCK_N entries of its list a step, BLOCK_D the head dim padded to a power of two.
+Pointer arithmetic only: no block pointers, no descriptors. Offsets are int64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+LOG2E = 1.4426950408889634
+
+
+@dataclass(frozen=True)
+class BlockSizes:
+    """How a kernel is cut: entries a step, pipeline stages, warps."""
+
+    block_n: int
+    stages: int
+    warps: int = 4
+
+
+def block_d(head_dim: int) -> int:
+    """The head dim padded to a power of two that the matrix units take."""
+    return max(16, triton.next_power_of_2(head_dim))
+
+
+def forward_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
+    """Measured on an H200; float32 and wide heads take smaller steps to fit shared memory."""
+    if dtype == torch.float32:
+        return _float32_sizes(head_dim)
+    return BlockSizes(64, 2) if head_dim <= 64 else BlockSizes(32, 3 if head_dim <= 128 else 2)
+
+
+def dq_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
+    """As `forward_sizes`, for the gradient by the queries."""
+    if dtype == torch.float32:
+        return _float32_sizes(head_dim)
+    return BlockSizes(32, 2 if head_dim <= 64 else 3 if head_dim <= 128 else 1)
+
+
+def dkv_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
+    """As `forward_sizes`, for the gradients by the keys and values."""
+    if dtype == torch.float32:
+        return _float32_sizes(head_dim)
+    return BlockSizes(64, 2) if head_dim <= 128 else BlockSizes(32, 1)
+
+
+def _float32_sizes(head_dim: int) -> BlockSizes:
+    return BlockSizes(32 if head_dim <= 64 else 16, 1)
+
+
+def is_wide(*tensors: Tensor) -> bool:
+    """Whether offsets within one sequence outgrow 32 bits."""
+    return any(x.shape[2] * x.stride(2) + x.shape[3] >= 2**31 for x in tensors)
+
+
+@triton.jit
+def sequence_of(row, num_keys):
+    """The sequence that a tile belongs to: all its rows and entries lie in one. int64, so that offsets are."""
+    return (tl.maximum(tl.max(row, 0), 0) // num_keys).to(tl.int64)
+
+
+@triton.jit
+def token_offsets(token, begin, stride, WIDE: tl.constexpr):
+    """Offsets of flat key positions from the token at flat position `begin`; what lies before it reads as it."""
+    position = tl.maximum(token - begin, 0)
+    if WIDE:
+        return position.to(tl.int64) * stride
+    return position * stride
+
+
+@triton.jit
+def load_rows(ptr, offsets, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr):
+    """Gather rows of a [., HEAD_DIM] tensor, zero beyond the head dim. [rows, BLOCK_D]."""
+    dim = tl.arange(0, BLOCK_D)
+    if HEAD_DIM == BLOCK_D:
+        return tl.load(ptr + offsets[:, None] + dim[None, :])
+    return tl.load(ptr + offsets[:, None] + dim[None, :], mask=dim[None, :] < HEAD_DIM, other=0.0)
+
+
+@triton.jit
+def store_rows(ptr, offsets, values, real, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr):
+    """Scatter rows, leaving out those that are not real."""
+    dim = tl.arange(0, BLOCK_D)
+    mask = real[:, None] & (dim[None, :] < HEAD_DIM)
+    tl.store(ptr + offsets[:, None] + dim[None, :], values.to(ptr.dtype.element_ty), mask=mask)
+
+
+@triton.jit
+def seen_bits(words_ptr, start, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):
+    """Who sees what, for BLOCK_N entries from `start` of the tile's packed words. [BLOCK_M, BLOCK_N] bool."""
+    row = tl.arange(0, BLOCK_M)
+    column = tl.arange(0, BLOCK_N)
+    word = tl.load(words_ptr + (start // 32) * BLOCK_M + row)[:, None]
+    if BLOCK_N == 64:
+        second = tl.load(words_ptr + (start // 32 + 1) * BLOCK_M + row)[:, None]
+        word = tl.where(column[None, :] < 32, word, second)
+    bit = (start % 32 + column) % 32
+    return (word & (1 << bit)[None, :]) != 0
+
+
+@triton.jit
+def class_bias(bias_ptr, query_class, key_class, num_classes):
+    """bias[query class, key class] by table lookup; the two class vectors are already broadcast against each other."""
+    return tl.load(bias_ptr + query_class * num_classes + key_class)
+
+
+@triton.jit
+def load_classes(classes_ptr, token, num_classes):
+    """Classes of flat positions; padding, which is masked anyway, reads as the last class."""
+    return tl.minimum(tl.load(classes_ptr + tl.maximum(token, 0)), num_classes - 1)

@@ -1,0 +1,187 @@
+"""From class ids to a plan: the schedule of an attention that never looks at the activations.
+
+B batch, N tokens, Nq queries (the last of the N tokens), C classes. One plan serves every layer, head, step and the
+backward pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sparse_attn.errors import ClassRangeError, DeviceError, DtypeError, ShapeError
+from sparse_attn.lists import TileLists, list_keys, list_queries
+from sparse_attn.rows import TileShape, cpu_shape, kernel_key_shape, kernel_query_shape
+from sparse_attn.rules import ClassRules
+from sparse_attn.stream import Stream, build_stream
+
+
+@dataclass(frozen=True, eq=False)
+class ClassPlan:
+    """Who sees whom in one batch, ready for any backend. Make it with `plan_classes`.
+
+    Args:
+        rules: the rules it was made from.
+        class_ids: [B, N] as given.
+        segments: [B, N] int32, where the token's text begins in the flat stream, -1 for padding.
+        stream: the batch as one flat stream.
+        num_queries: Nq.
+        has_blind: whether some rows see nothing (padding); they come out as exactly 0.
+        bias: [C, C] of the rules, on the plan's device; None for none.
+    """
+
+    rules: ClassRules
+    class_ids: Tensor
+    segments: Tensor
+    stream: Stream
+    num_queries: int
+    has_blind: bool
+    bias: Tensor | None
+    _lists: dict[tuple[str, TileShape], TileLists] = field(default_factory=dict, repr=False)
+
+    @property
+    def batch(self) -> int:
+        """B."""
+        return self.class_ids.shape[0]
+
+    @property
+    def num_keys(self) -> int:
+        """N, the number of tokens of each sequence."""
+        return self.class_ids.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the plan's tensors live."""
+        return self.class_ids.device
+
+    def key_lists(self, shape: TileShape) -> TileLists:
+        """For each tile of queries the keys that it needs; built at the first call, then kept."""
+        found = self._lists.get(("keys", shape))
+        if found is None:
+            found = self._lists["keys", shape] = list_keys(self.stream, shape)
+        return found
+
+    def query_lists(self, shape: TileShape) -> TileLists:
+        """For each tile of keys the queries that need it: the transpose, for the backward pass."""
+        found = self._lists.get(("queries", shape))
+        if found is None:
+            found = self._lists["queries", shape] = list_queries(self.stream, shape)
+        return found
+
+
+def plan_classes(
+    class_ids: Tensor,
+    rules: ClassRules,
+    *,
+    valid: Tensor | None = None,
+    cu_seqlens: Tensor | None = None,
+    num_queries: int | None = None,
+) -> ClassPlan:
+    """Plan an attention from the classes of the tokens: which tokens each token sees.
+
+    Args:
+        class_ids: [B, N] integers in [0, C).
+        rules: the rules.
+        valid: [B, N] bool, False for padding on either side (its class id is ignored). Padding is seen by nobody and
+            comes out as exactly 0. None where every token is real.
+        cu_seqlens: [S + 1] integers 0 = s_0 <= s_1 <= ... = N: the bounds of S texts packed into one row (B = 1).
+            Tokens see only their own text.
+        num_queries: the last so many tokens of each sequence ask (decoding, chunked prefill); all by default.
+
+    Returns: a plan on the device of class_ids.
+
+    Raises:
+        DtypeError: class ids that are not integers, `valid` that is not bool.
+        ShapeError: class_ids not [B, N], `valid` of another shape, bounds that do not span the row.
+        ClassRangeError: a class id outside [0, C).
+        DeviceError: tensors on two devices.
+
+    Cost: one sort, O(B N C) at most besides; see `sparse_attn.lists` for the tile lists.
+    """
+    _check_class_ids(class_ids, rules)
+    first, last = _text_bounds(class_ids, cu_seqlens)
+    real = None if valid is None else _checked_valid(valid, class_ids)
+    _check_range(class_ids, real, rules)
+    tokens = class_ids.shape[1]
+    queries = tokens if num_queries is None else num_queries
+    if not 1 <= queries <= tokens:
+        raise ShapeError(f"num_queries must lie in [1, {tokens}] (the tokens of a sequence), got {num_queries}")
+    stream = build_stream(class_ids, first, last, real, rules, queries)
+    bias = None if rules.bias is None else rules.bias.to(class_ids.device)
+    segments = first.view_as(class_ids) if real is None else torch.where(real, first.view_as(class_ids), -1)
+    plan = ClassPlan(rules, class_ids, segments, stream, queries, valid is not None, bias)
+    _build_lists(plan)
+    return plan
+
+
+def _build_lists(plan: ClassPlan) -> None:
+    """Build what the device's own backend will ask for, so that no compiled graph has to."""
+    if plan.device.type == "cuda":
+        plan.key_lists(kernel_key_shape(plan.rules))
+        if torch.is_grad_enabled():
+            plan.query_lists(kernel_query_shape(plan.rules))
+    else:
+        plan.key_lists(cpu_shape(plan.rules))
+
+
+def _check_class_ids(class_ids: Tensor, rules: ClassRules) -> None:
+    if not isinstance(class_ids, Tensor):
+        raise DtypeError(f"class_ids must be a torch.Tensor, got {type(class_ids).__name__}")
+    if class_ids.dtype.is_floating_point or class_ids.dtype.is_complex or class_ids.dtype == torch.bool:
+        raise DtypeError(f"class_ids must be integers, got {class_ids.dtype}; call .long()")
+    if class_ids.dim() != 2 or 0 in class_ids.shape:
+        raise ShapeError(f"class_ids must be [B, N] with B, N >= 1, got shape {tuple(class_ids.shape)}")
+    largest = (2**31 - 1) // 2
+    if class_ids.numel() > largest:
+        raise ShapeError(f"a plan holds at most {largest} tokens, got {class_ids.numel()}; split the batch")
+    if not isinstance(rules, ClassRules):
+        raise DtypeError(f"rules must be ClassRules, got {type(rules).__name__}")
+
+
+def _check_range(class_ids: Tensor, real: Tensor | None, rules: ClassRules) -> None:
+    wrong = (class_ids < 0) | (class_ids >= rules.classes)
+    if real is not None:
+        wrong = wrong & real
+    if bool(wrong.any()):
+        where = tuple(int(x) for x in wrong.nonzero()[0])
+        raise ClassRangeError(
+            f"class id {int(class_ids[where])} at {where} lies outside [0, {rules.classes}); "
+            "mark padding with valid=False, or give the rules more classes"
+        )
+
+
+def _text_bounds(class_ids: Tensor, cu_seqlens: Tensor | None) -> tuple[Tensor, Tensor]:
+    """First and one-past-last flat position of the text that each token belongs to. [B * N] int32 each."""
+    batch, tokens = class_ids.shape
+    position = torch.arange(batch * tokens, dtype=torch.int32, device=class_ids.device)
+    if cu_seqlens is None:
+        first = position // tokens * tokens
+        return first, first + tokens
+    if batch != 1 or cu_seqlens.dim() != 1 or cu_seqlens.dtype not in (torch.int32, torch.int64):
+        raise ShapeError(
+            f"cu_seqlens packs texts into one row: expected class_ids [1, N] and int32 or int64 [S + 1], got "
+            f"{tuple(class_ids.shape)} and {cu_seqlens.dtype} {tuple(cu_seqlens.shape)}"
+        )
+    _check_device("cu_seqlens", cu_seqlens, class_ids.device)
+    bounds = cu_seqlens.tolist()
+    if len(bounds) < 2 or bounds[0] != 0 or bounds[-1] != tokens or bounds != sorted(bounds):
+        raise ShapeError(f"cu_seqlens must rise from 0 to N={tokens}, got {bounds}")
+    ends = cu_seqlens.int().contiguous()
+    text = torch.searchsorted(ends, position, right=True)
+    return ends[text - 1], ends[text]
+
+
+def _checked_valid(valid: Tensor, class_ids: Tensor) -> Tensor:
+    _check_device("valid", valid, class_ids.device)
+    if valid.dtype != torch.bool:
+        raise DtypeError(f"valid must be bool, got {valid.dtype}; for a 0/1 attention mask pass mask.bool()")
+    if valid.shape != class_ids.shape:
+        raise ShapeError(f"valid must be {tuple(class_ids.shape)} as class_ids is, got {tuple(valid.shape)}")
+    return valid
+
+
+def _check_device(name: str, tensor: Tensor, device: torch.device) -> None:
+    if tensor.device != device:
+        raise DeviceError(f"{name} is on {tensor.device}, class_ids on {device}; move one of them")

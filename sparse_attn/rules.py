@@ -1,0 +1,128 @@
+"""Which class of token may see which: the rules that a plan is made from.
+
+C classes. Rules hold integers and tables, never words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparse_attn.errors import DtypeError, NonFiniteError, RulesError, UnsupportedError
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class ClassRules:
+    """Which kinds of token may look at which, how far back, and how many of them.
+
+    candidates(i) = {j : allow[c_i, c_j]} + {i}, with j <= i if causal;
+    visible(i) = bound(candidates(i)) + {j : |i - j| < window} + {j : c_j global}, with j <= i if causal.
+
+    `budget=k` keeps the k candidates with the largest j. `valence=w` keeps for each key class the w with the largest
+    j, and i itself. "Largest j" is meant literally: with `causal=False` it is the end of the text, not the nearest.
+    The window is one-sided (j > i - window) if causal and reaches as far to the right otherwise.
+
+    Args:
+        allow: [C, C] bool, row = class of the query, column = class of the key.
+        bias: [C, C] float, added to the scaled logits; a constant, it gets no gradient. None for none.
+        causal: whether a token sees only itself and what is to its left.
+        budget: keys in all, >= 1; None for no such bound.
+        valence: keys of each class, >= 1; None for no such bound. At most one of the two bounds.
+        window: positions that are visible whatever their class, the token itself counted; 0 for none.
+        global_classes: classes whose tokens everyone sees.
+
+    Raises:
+        RulesError: a table is not [C, C]; both bounds; a bound < 1; a window < 0; a global class outside [0, C).
+        DtypeError: allow is not bool, bias is not floating.
+        NonFiniteError: NaN or infinity in the bias (use `allow` to forbid).
+        UnsupportedError: a bias that requires a gradient.
+    """
+
+    allow: Tensor
+    bias: Tensor | None
+    causal: bool
+    budget: int | None
+    valence: int | None
+    window: int
+    global_classes: tuple[int, ...]
+
+    def __init__(
+        self,
+        allow: Tensor,
+        bias: Tensor | None = None,
+        causal: bool = True,
+        budget: int | None = None,
+        valence: int | None = None,
+        window: int = 0,
+        global_classes: Iterable[int] = (),
+    ) -> None:
+        allow = _checked_allow(allow)
+        classes = allow.shape[0]
+        if budget is not None and valence is not None:
+            raise RulesError(
+                f"got both budget={budget} and valence={valence}: the two bounds exclude each other, drop one"
+            )
+        values = {
+            "allow": allow,
+            "bias": _checked_bias(bias, classes),
+            "causal": bool(causal),
+            "budget": None if budget is None else _checked_count("budget", budget, least=1),
+            "valence": None if valence is None else _checked_count("valence", valence, least=1),
+            "window": _checked_count("window", window, least=0),
+            "global_classes": _checked_globals(global_classes, classes),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def classes(self) -> int:
+        """C, the number of classes."""
+        return self.allow.shape[0]
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a budget or a valence limits what a token sees."""
+        return self.budget is not None or self.valence is not None
+
+
+def _checked_allow(allow: Any) -> Tensor:
+    table: Tensor = torch.as_tensor(allow)
+    if table.dtype != torch.bool:
+        raise DtypeError(f"allow must be bool, got {table.dtype}; write allow > 0 or allow.bool()")
+    if table.dim() != 2 or table.shape[0] != table.shape[1] or table.shape[0] == 0:
+        raise RulesError(f"allow must be [C, C] with C >= 1, got shape {tuple(table.shape)}")
+    # A private copy: rules are frozen, so a later in-place change of the caller's table must not reach them.
+    return table.detach().clone()
+
+
+def _checked_bias(bias: Any, classes: int) -> Tensor | None:
+    if bias is None:
+        return None
+    table: Tensor = torch.as_tensor(bias)
+    if not table.dtype.is_floating_point:
+        raise DtypeError(f"bias must be floating point, got {table.dtype}")
+    if tuple(table.shape) != (classes, classes):
+        raise RulesError(f"bias must be [{classes}, {classes}] as allow is, got shape {tuple(table.shape)}")
+    if table.requires_grad:
+        raise UnsupportedError("bias requires a gradient, but it is a constant of the rules; pass bias.detach()")
+    if not bool(torch.isfinite(table).all()):
+        raise NonFiniteError("bias holds NaN or infinity; forbid pairs with allow=False instead of bias=-inf")
+    return table.detach().clone()
+
+
+def _checked_count(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise RulesError(f"{name} must be an integer >= {least}, got {value!r}")
+    return value
+
+
+def _checked_globals(global_classes: Iterable[int], classes: int) -> tuple[int, ...]:
+    found = tuple(sorted({int(c) for c in global_classes}))
+    wrong = [c for c in found if not 0 <= c < classes]
+    if wrong:
+        raise RulesError(f"global_classes must lie in [0, {classes}), got {wrong}")
+    return found

@@ -1,0 +1,94 @@
+"""The Triton kernels against float64, forward and every gradient: on a GPU where there is one, else interpreted."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+import torch
+from sparse_cases import DEVICE, assert_as_good_as_eager, draw_allow, make_case
+
+from sparse_attn import ClassRules, ops
+from sparse_attn.rows import kernel_key_shape, kernel_query_shape
+
+if find_spec("triton") is None:
+    pytest.skip("triton is not installed: pip install triton", allow_module_level=True)
+
+
+def rules_of(classes: int = 5, biased: bool = False, **options: object) -> ClassRules:
+    generator = torch.Generator().manual_seed(1)
+    allow = draw_allow(classes, generator)
+    bias = torch.randn(classes, classes, generator=generator) if biased else None
+    return ClassRules(allow, bias=bias, **options)
+
+
+@pytest.mark.parametrize("tokens", [1, 63, 100, 257])
+def test_window_and_valence(tokens: int) -> None:
+    case = make_case(rules_of(window=8, valence=2), tokens, batch=1, heads=1, key_heads=1, device=DEVICE)
+    assert_as_good_as_eager(case, "triton")
+
+
+@pytest.mark.parametrize("pattern", ["empty", "single"])
+def test_absent_classes_and_one_giant_class(pattern: str) -> None:
+    case = make_case(rules_of(valence=3), 100, pattern=pattern, batch=1, heads=1, key_heads=1, device=DEVICE)
+    assert_as_good_as_eager(case, "triton")
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_unbounded_rules_use_full_entries(causal: bool) -> None:
+    rules = ClassRules(torch.tensor([[True, True], [True, False]]), causal=causal)
+    case = make_case(rules, 200, batch=1, heads=1, key_heads=1, device=DEVICE)
+    assert_as_good_as_eager(case, "triton")
+
+
+def test_budget_with_bias_and_grouped_heads() -> None:
+    case = make_case(rules_of(budget=9, biased=True), 80, heads=4, key_heads=2, batch=1, device=DEVICE)
+    assert_as_good_as_eager(case, "triton")
+
+
+def test_padding_fewer_queries_and_global_classes() -> None:
+    rules = rules_of(valence=2, window=3, global_classes=(1,))
+    case = make_case(rules, 80, padded=True, queries=30, device=DEVICE)
+    assert_as_good_as_eager(case, "triton")
+
+
+@pytest.mark.parametrize(("head_dim", "dtype"), [(24, torch.float16), (64, torch.float16), (256, torch.float32)])
+def test_head_dims_and_half_precision(head_dim: int, dtype: torch.dtype) -> None:
+    case = make_case(
+        rules_of(valence=2), 70, heads=1, key_heads=1, batch=1, head_dim=head_dim, dtype=dtype, device=DEVICE
+    )
+    assert_as_good_as_eager(case, "triton")
+
+
+def test_memory_that_was_never_written_shows_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = torch.empty
+
+    def poisoned(*args: object, **kwargs: object) -> torch.Tensor:
+        made = real(*args, **kwargs)
+        return made.fill_(float("nan")) if made.is_floating_point() else made
+
+    case = make_case(rules_of(budget=7), 70, padded=True, heads=1, key_heads=1, device=DEVICE)
+    monkeypatch.setattr(torch, "empty", poisoned)
+    out, dq, dk, dv = case.run("triton")
+    blind = (case.plan.segments < 0)[:, None, :]
+    for x in (out, dq, dk, dv):
+        assert bool(torch.isfinite(x).all())
+        assert bool((x[blind] == 0).all())
+
+
+def test_the_operator_of_compiled_graphs_is_the_eager_path() -> None:
+    case = make_case(rules_of(budget=5), 70, batch=1, heads=1, key_heads=1, device=DEVICE)
+    plan = case.plan
+    lists = plan.key_lists(kernel_key_shape(plan.rules)).tensors()
+    lists += plan.query_lists(kernel_query_shape(plan.rules)).tensors()
+    leaves = [x.clone().requires_grad_() for x in (case.query, case.key, case.value)]
+    out = ops.triton_forward(*leaves, lists, plan.stream.classes, None, 0.25, False, False)[0]
+    got = [out.detach(), *torch.autograd.grad(out, leaves, case.grad)]
+    for one, other in zip(got, case.run("triton"), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_runs_repeat_exactly() -> None:
+    case = make_case(rules_of(valence=2, window=4), 100, batch=1, heads=2, key_heads=1, device=DEVICE)
+    for first, second in zip(case.run("triton"), case.run("triton"), strict=True):
+        assert torch.equal(first, second)
