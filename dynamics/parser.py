@@ -1,0 +1,136 @@
+"""The parser: words become particles, the particles relax, and the bonds that hold are the dependency tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamics.arborescence import chu_liu_edmonds, is_tree
+from dynamics.forcefield import ForceField, load_forcefield
+from dynamics.integrate import Relaxed, relax
+from dynamics.system import Bonds, Trajectory, initial_system, possible_bonds, type_indices
+
+
+class MalformedSentence(ValueError):
+    """A sentence that cannot be parsed: no words, or not one part of speech per word."""
+
+
+@dataclass(frozen=True)
+class Parse:
+    """One sentence's dependency tree and how it came about.
+
+    Args:
+        heads: [N] int64, the place of each word's head counted from 1; 0 is ROOT, which has exactly one child.
+        labels: of each word's bond to its head; "root" at ROOT, "dep" where the force field names none.
+        energy: free energy at the end, in nat.
+        steps: of relaxation.
+        converged: whether it came to rest before the steps ran out.
+        whole: whether the firmest bonds were a tree as they stood, before any repair.
+        flops: operations spent on the relaxation.
+        trajectory: every moment, if it was asked for.
+    """
+
+    heads: NDArray[np.int64]
+    labels: tuple[str, ...]
+    energy: float
+    steps: int
+    converged: bool
+    whole: bool
+    flops: float
+    trajectory: Trajectory | None = None
+
+
+class Parser:
+    """Parses sentences of known parts of speech by relaxing them in a force field.
+
+    Args:
+        field: charges and constants; without one, the field for universal parts of speech that ships here.
+        steps: of relaxation, at most.
+
+    Raises:
+        MalformedSentence: steps is negative.
+    """
+
+    def __init__(self, field: ForceField | None = None, steps: int = 100) -> None:
+        if steps < 0:
+            raise MalformedSentence(f"steps is {steps}, expected 0 or more")
+        self.field = load_forcefield() if field is None else field
+        self.steps = steps
+
+    def parse(self, tokens: Sequence[str], upos: Sequence[str], record: bool = False) -> Parse:
+        """Parse one sentence.
+
+        Args:
+            tokens: [N], N >= 1; the model sees only how many there are.
+            upos: [N], each a type of the force field.
+            record: keep the trajectory.
+
+        Raises:
+            MalformedSentence: no tokens, or not as many parts of speech as tokens.
+            UnknownType: a part of speech that the field does not know.
+            Diverged: the field's time step is too long for its forces.
+
+        Cost: O(N^2 K + steps * N K) for K possible heads of a word.
+        """
+        if not tokens or len(tokens) != len(upos):
+            raise MalformedSentence(
+                f"{len(tokens)} tokens with {len(upos)} parts of speech; expected one each, at least one"
+            )
+        types = type_indices(self.field, tuple(upos))
+        bonds = possible_bonds(self.field, types)
+        relaxed = relax(initial_system(len(tokens)), bonds, self.field.constants, self.steps, record)
+        heads, whole = extract(bonds, relaxed)
+        return Parse(
+            heads=heads,
+            labels=bond_labels(self.field, types, heads),
+            energy=relaxed.energy,
+            steps=relaxed.steps,
+            converged=relaxed.converged,
+            whole=whole,
+            flops=relaxed.flops,
+            trajectory=relaxed.trajectory,
+        )
+
+
+def extract(bonds: Bonds, relaxed: Relaxed) -> tuple[NDArray[np.int64], bool]:
+    """Read the tree off the bonds: each word's firmest, or, where these are not a tree, the best tree of them.
+
+    Args:
+        bonds: which bonds there are.
+        relaxed: how firm they are.
+
+    Returns:
+        heads: [N] int64, always a tree with one child of ROOT.
+        whole: whether the firmest bonds were that tree already.
+
+    Cost: O(N * K); O(N^3) at worst where a repair is needed.
+    """
+    words = np.arange(bonds.heads.shape[0])
+    heads = bonds.heads[words, relaxed.populations.argmax(axis=1)]
+    if is_tree(heads):
+        return heads, True
+    # Bonds outside the neighbour list are worse than any inside it, but keep a tree possible.
+    floor = np.log(np.finfo(float).tiny)
+    scores = np.full(bonds.scores.shape, 2.0 * floor)
+    scores[bonds.heads, words[:, None] + 1] = np.maximum(np.log(np.maximum(relaxed.populations, 1e-300)), floor)
+    return chu_liu_edmonds(scores), False
+
+
+def bond_labels(field: ForceField, types: NDArray[np.int64], heads: NDArray[np.int64]) -> tuple[str, ...]:
+    """The label of every bond of a tree, as the force field names it for the two types and the side.
+
+    Args:
+        field: T types.
+        types: [N] int64.
+        heads: [N] int64, counted from 1; 0 is ROOT.
+    """
+    kinds = np.concatenate([[0], types + 1])
+    sides = (np.arange(1, types.size + 1) > heads).astype(int)
+    indices = field.label_of[kinds[heads], types, sides]
+    return tuple(
+        "root" if head == 0 else field.labels[label] if label >= 0 else "dep"
+        for head, label in zip(heads.tolist(), indices.tolist(), strict=True)
+    )
