@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 .PHONY: feasibility test check notebooks report lexicon clean help
 
 help:            ## list the targets
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "ASA needs Python 3.11 or newer, this is %d.%d: call make PYTHON=python3.12" % sys.version_info[:2])'

@@ -7,11 +7,12 @@ word d; column 0 and the diagonal are never read. Universal Dependencies demand 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dynamics.compile import compiled
 
-@njit(cache=True)
+
+@compiled
 def greedy(score: NDArray[np.float64]) -> NDArray[np.int64]:
     """Each word takes its best head, whatever the others do: fast, and not always a tree.
 
@@ -36,7 +37,7 @@ def greedy(score: NDArray[np.float64]) -> NDArray[np.int64]:
     return heads
 
 
-@njit(cache=True)
+@compiled
 def is_tree(heads: NDArray[np.int64]) -> bool:
     """Whether the heads form one tree: exactly one child of ROOT, and every word's chain of heads ends there.
 
@@ -65,7 +66,7 @@ def is_tree(heads: NDArray[np.int64]) -> bool:
     return roots == 1
 
 
-@njit(cache=True)
+@compiled
 def chu_liu_edmonds(score: NDArray[np.float64]) -> NDArray[np.int64]:
     """The best tree with one child of ROOT; its bonds may cross.
 
@@ -122,7 +123,7 @@ def chu_liu_edmonds(score: NDArray[np.float64]) -> NDArray[np.int64]:
     return heads[1:].copy()
 
 
-@njit(cache=True)
+@compiled
 def _best_head(weight: NDArray[np.float64], alive: NDArray[np.bool_], d: int) -> int:
     best, choice = -np.inf, 0
     for h in range(weight.shape[0]):
@@ -131,7 +132,7 @@ def _best_head(weight: NDArray[np.float64], alive: NDArray[np.bool_], d: int) ->
     return choice
 
 
-@njit(cache=True)
+@compiled
 def _find_cycle(heads: NDArray[np.int64], alive: NDArray[np.bool_], members: NDArray[np.bool_]) -> int:
     """Mark the members of one cycle and return one of them, or -1 if there is none."""
     seen = np.zeros(heads.size, np.int64)
@@ -149,7 +150,7 @@ def _find_cycle(heads: NDArray[np.int64], alive: NDArray[np.bool_], members: NDA
     return -1
 
 
-@njit(cache=True)
+@compiled
 def _contract(
     weight: NDArray[np.float64],
     alive: NDArray[np.bool_],
@@ -180,7 +181,7 @@ def _contract(
             alive[c] = False
 
 
-@njit(cache=True)
+@compiled
 def eisner(score: NDArray[np.float64]) -> NDArray[np.int64]:
     """The best tree with one child of ROOT and no crossing bonds.
 
@@ -230,7 +231,7 @@ def eisner(score: NDArray[np.float64]) -> NDArray[np.int64]:
     return _backtrack(n, root, split_complete, split_incomplete)
 
 
-@njit(cache=True)
+@compiled
 def _backtrack(
     n: int, root: int, split_complete: NDArray[np.int64], split_incomplete: NDArray[np.int64]
 ) -> NDArray[np.int64]:
@@ -256,7 +257,7 @@ def _backtrack(
     return heads
 
 
-@njit(cache=True)
+@compiled
 def _push(stack: NDArray[np.int64], top: int, i: int, j: int, side: int, finished: int) -> int:
     stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3] = i, j, side, finished
     return top + 1

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dynamics.compile import compiled
 
-@njit(cache=True)
+
+@compiled
 def find_shades(
     positions: NDArray[np.float64], heads: NDArray[np.int64], blur: float, shades: NDArray[np.float64]
 ) -> None:
@@ -56,12 +57,12 @@ def find_shades(
             shades[d - 1, k] = _height(between, blur)
 
 
-@njit(cache=True)
+@compiled
 def _height(between: float, blur: float) -> float:
     return blur * math.log(between) if between > 0.0 else -np.inf
 
 
-@njit(cache=True)
+@compiled
 def _first_right(heads: NDArray[np.int64], d: int) -> int:
     """The column of the first possible head to the right of particle d."""
     k = 1
@@ -70,7 +71,7 @@ def _first_right(heads: NDArray[np.int64], d: int) -> int:
     return k
 
 
-@njit(cache=True)
+@compiled
 def shadow_cost(
     positions: NDArray[np.float64],
     heads: NDArray[np.int64],
@@ -100,7 +101,7 @@ def shadow_cost(
             cost[d, k] += 0.5 * stiffness * overlap * overlap
 
 
-@njit(cache=True)
+@compiled
 def shadow_force(
     positions: NDArray[np.float64],
     heads: NDArray[np.int64],
@@ -156,7 +157,7 @@ def shadow_force(
     _press_from_root(root_shares, weights, force)
 
 
-@njit(cache=True)
+@compiled
 def _press_from_root(shares: NDArray[np.float64], weights: NDArray[np.float64], force: NDArray[np.float64]) -> None:
     """Every word's bond to ROOT presses on all other words: sums over those before and those after it."""
     running = 0.0
@@ -169,7 +170,7 @@ def _press_from_root(shares: NDArray[np.float64], weights: NDArray[np.float64], 
         running += shares[i]
 
 
-@njit(cache=True)
+@compiled
 def valence_energy(
     sites: NDArray[np.int64],
     populations: NDArray[np.float64],
@@ -199,7 +200,7 @@ def valence_energy(
     return energy
 
 
-@njit(cache=True)
+@compiled
 def valence_field(
     sites: NDArray[np.int64],
     populations: NDArray[np.float64],
@@ -228,7 +229,7 @@ def valence_field(
                 cost[d, k] += stiffness * (max(0.0, filled[s] - most[s]) - max(0.0, least[s] - filled[s]))
 
 
-@njit(cache=True)
+@compiled
 def _filled(sites: NDArray[np.int64], populations: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     filled = np.zeros(count)
     for d in range(sites.shape[0]):

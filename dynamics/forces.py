@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from dynamics.compile import compiled
 
 # A bond is never shorter than this, so that its pull has a direction everywhere [length].
 SOFT = 0.5
 
 
-@njit(cache=True)
+@compiled
 def attraction_cost(
     positions: NDArray[np.float64],
     heads: NDArray[np.int64],
@@ -49,7 +50,7 @@ def attraction_cost(
                 cost[d, k] += strength * pull * math.sqrt(dx * dx + dy * dy + SOFT * SOFT)
 
 
-@njit(cache=True)
+@compiled
 def attraction_force(
     positions: NDArray[np.float64],
     heads: NDArray[np.int64],
@@ -82,7 +83,7 @@ def attraction_force(
                 force[d + 1, 1] += tension * dy
 
 
-@njit(cache=True)
+@compiled
 def hierarchy_cost(
     positions: NDArray[np.float64],
     heads: NDArray[np.int64],
@@ -109,7 +110,7 @@ def hierarchy_cost(
             cost[d, k] += 0.5 * stiffness * gap * gap
 
 
-@njit(cache=True)
+@compiled
 def hierarchy_force(
     positions: NDArray[np.float64],
     heads: NDArray[np.int64],
@@ -138,7 +139,7 @@ def hierarchy_force(
             force[d + 1, 2] += spring
 
 
-@njit(cache=True)
+@compiled
 def backbone_energy(positions: NDArray[np.float64], stiffness: float, spacing: float) -> float:
     """Neighbouring words are joined by springs, which keeps the order of the words.
 
@@ -159,7 +160,7 @@ def backbone_energy(positions: NDArray[np.float64], stiffness: float, spacing: f
     return energy
 
 
-@njit(cache=True)
+@compiled
 def backbone_force(
     positions: NDArray[np.float64], stiffness: float, spacing: float, force: NDArray[np.float64]
 ) -> None:
@@ -177,7 +178,7 @@ def backbone_force(
         force[i + 1, 0] -= spring
 
 
-@njit(cache=True)
+@compiled
 def repulsion_energy(
     positions: NDArray[np.float64], order: NDArray[np.int64], stiffness: float, diameter: float
 ) -> float:
@@ -207,7 +208,7 @@ def repulsion_energy(
     return energy
 
 
-@njit(cache=True)
+@compiled
 def repulsion_force(
     positions: NDArray[np.float64],
     order: NDArray[np.int64],
@@ -246,7 +247,7 @@ def repulsion_force(
     return tested
 
 
-@njit(cache=True)
+@compiled
 def _distance(positions: NDArray[np.float64], i: int, j: int) -> float:
     square = 0.0
     for axis in range(3):

@@ -10,10 +10,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from dynamics.competition import find_shades, shadow_cost, shadow_force, valence_energy, valence_field
+from dynamics.compile import compiled
 from dynamics.forcefield import Constants
 from dynamics.forces import (
     attraction_cost,
@@ -124,7 +124,7 @@ def _count_flops(heads: NDArray[np.int64], steps: int, contacts: int) -> float:
     return float((steps + 1) * evaluation + contacts * FLOPS_PER_CONTACT + once)
 
 
-@njit(cache=True)
+@compiled
 def _relax(
     positions: NDArray[np.float64],
     velocities: NDArray[np.float64],
@@ -186,7 +186,7 @@ def _relax(
     return steps, False, contacts
 
 
-@njit(cache=True)
+@compiled
 def _record(frames: NDArray[np.float64], moment: int, values: NDArray[np.float64]) -> None:
     """frames[moment] = values, which the compiler takes much longer to compile than these loops."""
     for i in range(values.shape[0]):
@@ -194,7 +194,7 @@ def _record(frames: NDArray[np.float64], moment: int, values: NDArray[np.float64
             frames[moment, i, j] = values[i, j]
 
 
-@njit(cache=True)
+@compiled
 def temperature_at(hot: float, cold: float, cooling_steps: int, step: int) -> float:
     """Geometric cooling: hot at step 0, cold from `cooling_steps` on (at once if that is 0). In nat."""
     if step >= cooling_steps:
@@ -202,7 +202,7 @@ def temperature_at(hot: float, cold: float, cooling_steps: int, step: int) -> fl
     return float(hot * (cold / hot) ** (step / cooling_steps))
 
 
-@njit(cache=True)
+@compiled
 def kick(velocities: NDArray[np.float64], force: NDArray[np.float64], time: float) -> None:
     """Words of unit mass gain velocity from the force: v += force * time, in place."""
     for i in range(velocities.shape[0]):
@@ -210,7 +210,7 @@ def kick(velocities: NDArray[np.float64], force: NDArray[np.float64], time: floa
             velocities[i, axis] += force[i, axis] * time
 
 
-@njit(cache=True)
+@compiled
 def drift(positions: NDArray[np.float64], velocities: NDArray[np.float64], time: float) -> None:
     """Words move with their velocity: r += v * time, in place; ROOT stays where it is."""
     for i in range(1, positions.shape[0]):
@@ -218,7 +218,7 @@ def drift(positions: NDArray[np.float64], velocities: NDArray[np.float64], time:
             positions[i, axis] += velocities[i, axis] * time
 
 
-@njit(cache=True)
+@compiled
 def _respond(
     levels: NDArray[np.float64],
     populations: NDArray[np.float64],
@@ -251,7 +251,7 @@ def _respond(
     return change
 
 
-@njit(cache=True)
+@compiled
 def _greatest(force: NDArray[np.float64]) -> float:
     """The greatest component of any force; NaN if one is NaN."""
     greatest = 0.0
@@ -263,7 +263,7 @@ def _greatest(force: NDArray[np.float64]) -> float:
     return greatest
 
 
-@njit(cache=True)
+@compiled
 def bond_free_energy(populations: NDArray[np.float64], cost: NDArray[np.float64], temperature: float) -> float:
     """Energy of the bonds less temperature times their entropy: sum_dk p * (cost + T * ln p), in nat.
 

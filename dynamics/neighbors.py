@@ -6,11 +6,12 @@ Axes: `P` particles (ROOT is 0), `N` words, `K` possible heads of a word. Both l
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dynamics.compile import compiled
 
-@njit(cache=True)
+
+@compiled
 def candidate_heads(scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """The most promising heads of every word; ROOT is always among them.
 
@@ -44,7 +45,7 @@ def candidate_heads(scores: NDArray[np.float64], count: int) -> NDArray[np.int64
     return heads
 
 
-@njit(cache=True)
+@compiled
 def sort_along_chain(positions: NDArray[np.float64], order: NDArray[np.int64]) -> None:
     """Keep `order` sorted by the words' places along x; nearly free, because the order hardly changes in a step.
 

@@ -22,12 +22,13 @@ from typing import Any
 import tyro
 
 from feasibility import EXPERIMENTS, store
-from feasibility.cli import guarded, perform
-from feasibility.environment import code_sha256
+from feasibility.cli import SMOKE_OUT, RunOptions, check_seed, guarded, is_for_user, one_line, perform
+from feasibility.environment import LIBRARIES, environment
 from feasibility.harness import Experiment, plain
 from feasibility.scorecard import decisions, print_scorecard, rows
 
 UNFINISHED = ".unfinished-run"
+REPORT = "report.html"
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Options:
     """Runs of seconds on little data: they show that everything works and decide nothing."""
     seed: int | None = None
     """Seed for every experiment; each has its own default."""
-    out: Path = Path("results")
-    """Folder for results, figures and report.html."""
+    out: Path | None = None
+    """Folder for results, figures and report.html: results, or results/smoke for smoke runs."""
     json: Path | None = None
     """Also write the scorecard as JSON to this file."""
     strict: bool = False
@@ -89,47 +90,67 @@ def _list() -> int:
 
 
 def _run_all(options: Options) -> int:
-    chosen = [experiment_named(name) for name in options.names or EXPERIMENTS]
-    store.sweep(options.out)
-    started = _started(options)
+    out = options.out or (SMOKE_OUT if options.smoke else RunOptions.out)
+    # Whatever is wrong with the command is found before any work.
+    if options.seed is not None:
+        check_seed(options.seed)
+    chosen = [experiment_named(name) for name in dict.fromkeys(options.names or EXPERIMENTS)]
+    configs = {experiment.name: _config(experiment, options) for experiment in chosen}
+    store.check_writable(out / REPORT, "--out")
+    if options.json is not None:
+        store.check_writable(options.json, "--json")
+    for name in (".report", *(f".{name}.json" for name in EXPERIMENTS)):
+        store.sweep(out, name)
+    run = _unfinished(out, [experiment.name for experiment in chosen], fresh=options.fresh)
     broken = []
     for place, experiment in enumerate(chosen, 1):
-        config = experiment.smoke if options.smoke else experiment.config()
-        config = config if options.seed is None else replace(config, seed=options.seed)
-        if _finished(experiment, config, options, started):
-            _say(f"[{place}/{len(chosen)}] {experiment.name}: kept from the interrupted run")
-            continue
-        try:
-            _run_one(experiment, config, options, f"[{place}/{len(chosen)}] {experiment.name}: ")
-        except Exception:
-            # One broken experiment must not cost the others' results.
-            traceback.print_exc()
+        prefix = f"[{place}/{len(chosen)}] {experiment.name}: "
+        store.sweep(out / experiment.name)
+        if _finished(experiment, configs[experiment.name], options, out, run["started"]):
+            _say(f"{prefix}kept from the interrupted run")
+        elif not _run_one(experiment, configs[experiment.name], options, out, prefix):
             broken.append(experiment.name)
-    return _conclude(options, [experiment.name for experiment in chosen], broken)
+    left = [name for name in run["names"] if name in broken or name not in configs]
+    _write_marker(out, {**run, "names": left})
+    return _conclude(options, out, list(configs), broken)
 
 
-def _run_one(experiment: Experiment, config: Any, options: Options, prefix: str) -> None:
+def _config(experiment: Experiment, options: Options) -> Any:
+    config = experiment.smoke if options.smoke else experiment.config()
+    return config if options.seed is None else replace(config, seed=options.seed)
+
+
+def _run_one(experiment: Experiment, config: Any, options: Options, out: Path, prefix: str) -> bool:
+    """Run one experiment and write its result; False if it broke, for that must not cost the others' results."""
     from feasibility.progress import tracking
 
-    with tracking(prefix) as track:
-        record, artifacts = perform(experiment, config, track, smoke=options.smoke)
-    store.save(record, artifacts, options.out)
+    try:
+        with tracking(prefix) as track:
+            record, artifacts = perform(experiment, config, track, smoke=options.smoke)
+        store.save(record, artifacts, out)
+    except Exception as error:
+        if is_for_user(error):
+            _say(f"{prefix}error: {one_line(error)}")
+        else:
+            traceback.print_exc()
+        return False
     _say(f"{prefix}{record['verdict']} in {record['wall_s']:.1f} s")
+    return True
 
 
-def _conclude(options: Options, names: list[str], broken: list[str]) -> int:
+def _conclude(options: Options, out: Path, names: list[str], broken: list[str]) -> int:
     from feasibility.report import write_report
 
-    results = store.load_all(options.out)
-    print_scorecard(results)
-    report = write_report(options.out)
-    print(f"report: {report}")
+    results = store.load_all(out)
+    # Everything is on disk before anything is printed: whoever reads may stop reading.
+    report = write_report(out)
     if options.json is not None:
         store.write_atomic(options.json, json.dumps(_scorecard_record(results), indent=1) + "\n")
+    print_scorecard(results)
+    print(f"report: {report}")
     if broken:
-        _say(f"failed: {', '.join(broken)} (see above); run the same command again to retry only these")
+        _say(f"failed: {', '.join(broken)}; what is shown of them is older. The same command tries only these again.")
         return 1
-    (options.out / UNFINISHED).unlink(missing_ok=True)
     no_go = any(results[name]["verdict"] == "NO-GO" for name in names)
     return 1 if options.strict and no_go else 0
 
@@ -142,24 +163,38 @@ def _scorecard_record(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _started(options: Options) -> str:
-    """When the run began that is still unfinished in this folder: an interrupted one, or this one."""
-    marker = options.out / UNFINISHED
-    if marker.is_file() and not options.fresh:
-        return marker.read_text(encoding="utf-8").strip()
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
-    store.write_atomic(marker, now + "\n")
-    return now
+def _unfinished(out: Path, names: list[str], *, fresh: bool) -> dict[str, Any]:
+    """The run that is unfinished in this folder, an interrupted one or this one: when it began, what it still owes."""
+    marker = out / UNFINISHED
+    run: dict[str, Any] = {"started": datetime.now(UTC).isoformat(timespec="microseconds"), "names": names}
+    if marker.is_file() and not fresh:
+        try:
+            found = json.loads(marker.read_text(encoding="utf-8"))
+            run = {"started": str(found["started"]), "names": list(dict.fromkeys([*found["names"], *names]))}
+        except (ValueError, KeyError, TypeError):
+            # Not ours, or of another version: nothing of it can be taken up.
+            _say(f"{marker} is not readable; starting anew")
+    _write_marker(out, run)
+    return run
 
 
-def _finished(experiment: Experiment, config: Any, options: Options, started: str) -> bool:
-    """Whether the unfinished run already has this result, made by the same code with the same configuration."""
+def _write_marker(out: Path, run: dict[str, Any]) -> None:
+    if run["names"]:
+        store.write_atomic(out / UNFINISHED, json.dumps(run) + "\n")
+    else:
+        (out / UNFINISHED).unlink(missing_ok=True)
+
+
+def _finished(experiment: Experiment, config: Any, options: Options, out: Path, started: str) -> bool:
+    """Whether the unfinished run already has this result, made by the same code and libraries, configured alike."""
     try:
-        record = store.load(options.out / f"{experiment.name}.json")
+        record = store.load(out / f"{experiment.name}.json")
     except (FileNotFoundError, store.BadResult):
         return False
+    now = environment()
     same = record["config"] == plain(asdict(config)) and record["smoke"] == options.smoke
-    return bool(same and record["started_utc"] >= started and record["environment"]["code_sha256"] == code_sha256())
+    alike = all(record["environment"].get(key) == now[key] for key in ("code_sha256", "python", *LIBRARIES))
+    return bool(same and alike and record["started_utc"] >= started)
 
 
 def _say(text: str) -> None:

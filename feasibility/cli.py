@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from feasibility import store
-from feasibility.environment import PACKAGES, environment
+from feasibility.environment import PACKAGES, environment, gpu_name
 from feasibility.harness import Artifact, Experiment, Track, judge
 
 
@@ -28,11 +28,28 @@ class RunOptions:
     smoke: bool = False
     """A run of seconds on little data: shows that everything works, decides nothing."""
     out: Path = Path("results")
-    """Folder for the result and its figures."""
+    """Folder for the result and its figures; results/smoke for a smoke run, so that it never replaces a real one."""
     json: Path | None = None
     """Also write the result's JSON to this file."""
     strict: bool = False
     """Exit with status 1 when the verdict is NO-GO."""
+
+
+SMOKE_OUT = RunOptions.out / "smoke"
+
+
+class BadSeed(ValueError):
+    """A seed that no generator takes."""
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed below 0.
+
+    Raises:
+        BadSeed: it is negative.
+    """
+    if seed < 0:
+        raise BadSeed(f"--seed is {seed}, expected an integer of at least 0")
 
 
 def perform(
@@ -40,6 +57,8 @@ def perform(
 ) -> tuple[dict[str, Any], tuple[Artifact, ...]]:
     """Run and judge one experiment; returns its `asa.result.v1` record and its artifacts, nothing written yet."""
     started_utc, start = datetime.now(UTC).isoformat(timespec="microseconds"), time.perf_counter()
+    # Before the run: the sources may be edited while it goes on.
+    made_by = environment()
     outcome = experiment.run(config, track)
     record = judge(
         experiment,
@@ -49,7 +68,7 @@ def perform(
         started_utc=started_utc,
         wall_s=time.perf_counter() - start,
     )
-    record["environment"] = environment()
+    record["environment"] = {**made_by, "gpu": gpu_name()}
     return record, outcome.artifacts
 
 
@@ -76,13 +95,21 @@ def guarded(action: Any) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        ours = type(error).__module__.split(".")[0] in (*PACKAGES, "__main__")
-        if not (ours or isinstance(error, OSError)):
+        if not is_for_user(error):
             raise
-        # str() of a KeyError quotes its message.
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {type(error).__name__}: {message}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
+
+
+def is_for_user(error: Exception) -> bool:
+    """Whether an error is one that a user can mend: one of the project's own, or the system's."""
+    return type(error).__module__.split(".")[0] in (*PACKAGES, "__main__") or isinstance(error, OSError)
+
+
+def one_line(error: Exception) -> str:
+    """An error as one line, without the quotes that str() puts around the message of a KeyError."""
+    message = error.args[0] if isinstance(error, KeyError) and error.args else error
+    return f"{type(error).__name__}: {message}"
 
 
 def _parse(experiment: Experiment, words: list[str]) -> tuple[Any, RunOptions]:
@@ -90,6 +117,7 @@ def _parse(experiment: Experiment, words: list[str]) -> tuple[Any, RunOptions]:
 
     smoke = "--smoke" in words
     default = experiment.smoke if smoke else experiment.config()
+    usual = RunOptions(out=SMOKE_OUT) if smoke else RunOptions()
     # A named smoke flag changes the defaults, and explicit flags still win over them.
     arguments = dataclasses.make_dataclass(
         "Arguments",
@@ -99,7 +127,7 @@ def _parse(experiment: Experiment, words: list[str]) -> tuple[Any, RunOptions]:
                 Annotated[experiment.config, tyro.conf.arg(name="", help="")],
                 dataclasses.field(default=default),
             ),
-            ("options", Annotated[RunOptions, tyro.conf.arg(name="", help="")], RunOptions()),
+            ("options", Annotated[RunOptions, tyro.conf.arg(name="", help="")], usual),
         ],
         frozen=True,
     )
@@ -117,6 +145,10 @@ def _run(experiment: Experiment, config: Any, options: RunOptions) -> int:
     from feasibility.progress import tracking
     from feasibility.scorecard import print_result
 
+    check_seed(config.seed)
+    store.check_writable(options.out / f"{experiment.name}.json", "--out")
+    if options.json is not None:
+        store.check_writable(options.json, "--json")
     with tracking() as track:
         record, artifacts = perform(experiment, config, track, smoke=options.smoke)
     path = store.save(record, artifacts, options.out, options.json)

@@ -259,17 +259,19 @@ def _told(dataset: Dataset, target: Path) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             text = f"no space left for {dataset.name} ({dataset.size:,} bytes); free some, or set ASA_CACHE elsewhere"
         else:
-            reason = error.strerror or error
+            # Pooch's own PermissionError has no number, and a text that names the folder twice.
+            denied = isinstance(error, PermissionError)
+            reason = error.strerror or (os.strerror(errno.EACCES) if denied else error)
             text = f"cannot write {dataset.name} ({reason}); set ASA_CACHE to a folder that can be written"
-        # Pooch's own PermissionError has no number.
         raise OSError(error.errno or errno.EACCES, text, str(target.parent)) from error
 
 
 def _list() -> int:
     """Show every dataset: where it is now, its licence, its source."""
-    for dataset in DATASETS.values():
-        absent = "not here" if dataset.url else "not here, no download"
-        state = origin_of(dataset) or absent
+    # All of them before the first line: a wrong ASA_DATA is an error, not half a table.
+    origins = {name: origin_of(dataset) for name, dataset in DATASETS.items()}
+    for name, dataset in DATASETS.items():
+        state = origins[name] or ("not here" if dataset.url else "not here, no download")
         print(f"{dataset.name:24}{dataset.version:9}{state:23}{dataset.licence}\n{'':24}{dataset.source}")
     return 0
 

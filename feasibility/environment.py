@@ -17,10 +17,10 @@ LIBRARIES = ("numpy", "scipy", "numba", "matplotlib", "torch", "triton", "geoopt
 
 
 def environment() -> dict[str, Any]:
-    """The `environment` block of an `asa.result.v1` record.
+    """The `environment` block of an `asa.result.v1` record, as it is now: take it before the run.
 
-    Versions are read from the installed packages' metadata, so that torch is not imported for its version;
-    the GPU is named only where the run itself has used torch.
+    Versions are read from the installed packages' metadata, so that torch is not imported for its version.
+    `gpu` is None here; `gpu_name` tells it after a run.
     """
     return {
         **_git(),
@@ -30,16 +30,16 @@ def environment() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         **{name: _version(name) for name in LIBRARIES},
-        "gpu": _gpu(),
+        "gpu": None,
     }
 
 
 def code_sha256() -> str:
-    """A checksum over the project's own sources (.py, .toml, .j2), by relative path: equal code, equal sum."""
+    """A checksum over the project's own sources, by relative path: equal code, equal sum."""
     digest = hashlib.sha256()
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*")):
-            if path.suffix in {".py", ".toml", ".j2"} and path.is_file():
+            if path.suffix in {".py", ".toml", ".j2", ".html", ".json"} and path.is_file():
                 digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -56,7 +56,8 @@ def _git() -> dict[str, Any]:
     top = ask("rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != ROOT:
         return {"git_commit": None, "git_dirty": None}
-    return {"git_commit": ask("rev-parse", "HEAD"), "git_dirty": bool(ask("status", "--porcelain"))}
+    changes = ask("status", "--porcelain")
+    return {"git_commit": ask("rev-parse", "HEAD"), "git_dirty": None if changes is None else bool(changes)}
 
 
 def _version(library: str) -> str | None:
@@ -76,7 +77,8 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _gpu() -> str | None:
+def gpu_name() -> str | None:
+    """The GPU, where the run has used torch and torch sees one."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return None

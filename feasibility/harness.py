@@ -97,9 +97,9 @@ class Artifact:
     Args:
         name: file name; the harness writes it to `<out>/<experiment>/<name>`.
         content: text or bytes.
-        caption: one sentence for the report. Artifacts ending in .svg are shown inline in the report, .gif and
-            .html too (the latter in a frame); others are linked.
-        destination: where the user asked for it (`--animate FILE`); written there instead.
+        caption: one sentence for the report, which shows .svg, .png and .gif in place and .html in a frame.
+        destination: where the user asked for it (`--animate FILE`). It is written there instead and is the user's:
+            neither the result nor the report speaks of it.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class DataRecord:
-    """Which data a result saw: name, version, checksum of the content, licence, origin, number of items."""
+    """Which data a result saw: name, version, checksum of the content, licence, and where it came from."""
 
     name: str
     version: str
@@ -152,6 +152,7 @@ class Experiment:
         smoke: a config of the same class that runs in seconds.
         criteria: judged in this order.
         run: `run(config, track) -> Outcome`, pure.
+        presentation: fields of the config that change what is shown but nothing that is measured ("animate").
     """
 
     name: str
@@ -161,6 +162,19 @@ class Experiment:
     smoke: Any
     criteria: tuple[Criterion, ...]
     run: Callable[[Any, Track], Outcome] = field(repr=False)
+    presentation: tuple[str, ...] = ()
+
+    def changed(self, config: Any, *, smoke: bool) -> list[str]:
+        """The flags by which a run departs from the one that was fixed beforehand; the seed is free to choose.
+
+        Only a run without any is what the criteria were written for.
+        """
+        usual = self.smoke if smoke else self.config()
+        return [
+            f"--{name.replace('_', '-')} {_words(value)}"
+            for name, value in plain(dataclasses.asdict(config)).items()
+            if name not in ("seed", *self.presentation) and value != plain(dataclasses.asdict(usual))[name]
+        ]
 
 
 def judge_criterion(criterion: Criterion, outcome: Outcome) -> dict[str, Any]:
@@ -215,7 +229,7 @@ def judge(
     """An outcome as an `asa.result.v1` record, without its artifacts (`feasibility.store` adds those).
 
     Raises:
-        KeyError, ValueError: see `judge_criterion`; also for any metric that is not finite.
+        KeyError, ValueError: see `judge_criterion`; also for any metric or baseline that is not finite.
     """
     for name, metric in outcome.metrics.items():
         low, high = metric.ci95
@@ -224,6 +238,10 @@ def judge(
                 f"metric {name!r} must be finite and lie in its interval: "
                 f"value {metric.value}, interval [{low}, {high}] ({metric.method})"
             )
+    for name, values in outcome.baselines.items():
+        wrong = {metric: value for metric, value in values.items() if not math.isfinite(value)}
+        if wrong:
+            raise ValueError(f"baseline {name!r} must be finite, got {wrong}")
     criteria = [judge_criterion(criterion, outcome) for criterion in experiment.criteria]
     return {
         "schema": SCHEMA,
@@ -234,6 +252,7 @@ def judge(
         "config": plain(dataclasses.asdict(config)),
         "seed": config.seed,
         "smoke": smoke,
+        "changed": experiment.changed(config, smoke=smoke),
         "started_utc": started_utc,
         "wall_s": round(wall_s, 3),
         "metrics": {name: plain(dataclasses.asdict(metric)) for name, metric in outcome.metrics.items()},
@@ -253,3 +272,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _words(value: Any) -> str:
+    """A value as it is written on the command line."""
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

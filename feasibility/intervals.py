@@ -22,7 +22,7 @@ def mean_interval(values: ArrayLike, unit: str, seed: int) -> Metric:
         seed: of the resampling.
 
     Raises:
-        ValueError: no values, or one that is not finite.
+        ValueError: fewer than two values, or one that is not finite.
 
     Cost: O(n * 2,000).
     """
@@ -40,15 +40,15 @@ def ratio_interval(parts: ArrayLike, wholes: ArrayLike, unit: str, seed: int, sc
         scale: 100 for percent.
 
     Raises:
-        ValueError: no items, different lengths, a value that is not finite, or wholes that sum to 0.
+        ValueError: fewer than two items, different lengths, a value that is not finite, or wholes that sum to 0.
 
     Cost: O(n * 2,000).
     """
     from scipy.stats import bootstrap
 
     part, whole = np.asarray(parts, dtype=float), np.asarray(wholes, dtype=float)
-    if part.ndim != 1 or part.shape != whole.shape or part.size == 0:
-        raise ValueError(f"expected two arrays of one length n >= 1, got shapes {part.shape} and {whole.shape}")
+    if part.ndim != 1 or part.shape != whole.shape or part.size < 2:
+        raise ValueError(f"an interval needs two arrays of one length n >= 2, got {part.shape} and {whole.shape}")
     if not (np.isfinite(part).all() and np.isfinite(whole).all()) or whole.sum() == 0:
         raise ValueError("parts and wholes must be finite, and the wholes must not sum to 0")
 
@@ -57,7 +57,10 @@ def ratio_interval(parts: ArrayLike, wholes: ArrayLike, unit: str, seed: int, sc
 
     value = float(ratio(part, whole))
     method = f"bootstrap over {part.size} items"
-    if part.size == 1 or (np.ptp(part) == 0 and np.ptp(whole) == 0):
+    if scale == 100.0 and ((part == whole).all() or (part == 0).all()):
+        # All right or all wrong: resampling shows no spread, but n items do not prove a share of 100 %.
+        return share_interval(int(part.size if part.any() else 0), int(part.size))
+    if np.ptp(part) == 0 and np.ptp(whole) == 0:
         return Metric(value, unit, int(part.size), (value, value), method + ", which are all alike")
     interval = bootstrap(
         (part, whole),

@@ -233,6 +233,7 @@ EXPERIMENT = Experiment(
     smoke=Config(sentences=60, permutations=3, repeats=3),
     criteria=CRITERIA,
     run=run,
+    presentation=("animate",),
 )
 
 if __name__ == "__main__":

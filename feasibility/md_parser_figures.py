@@ -151,9 +151,15 @@ def steps(parser: Parser, sentences: Sequence[Sentence]) -> str:
 
 
 def cost(rows: Sequence[Cost], exponent: Metric) -> str:
-    """Microseconds per sentence against its length, on logarithmic axes."""
+    """Microseconds per sentence against its length, on logarithmic axes: medians with the middle half of the sentences.
+
+    Args:
+        rows: grouped by the length that was asked for; a sentence may have a few words more.
+        exponent: of the time of the relaxation.
+    """
     lengths = np.array([row.nominal for row in rows])
-    groups = [lengths == n for n in sorted(set(lengths))]
+    ticks = np.unique(lengths)
+    groups = [lengths == tick for tick in ticks]
     names = (("md", "relaxation until rest", OURS, "o"), ("eisner", "Eisner", OTHER, "s"))
     more = (("cle", "Chu-Liu/Edmonds", "#8d6aa8", "^"), ("greedy", "greedy", "#999999", "v"))
     with matplotlib.rc_context(STYLE):
@@ -162,20 +168,15 @@ def cost(rows: Sequence[Cost], exponent: Metric) -> str:
         for name, label, color, marker in names + more:
             times = np.array([row.microseconds[name] for row in rows])
             slope = f", ~ n^{exponent.value:.1f}" if name == "md" else ""
-            axes.plot(
-                [lengths[group][0] for group in groups],
-                [np.median(times[group]) for group in groups],
-                marker=marker,
-                markersize=4.5,
-                color=color,
-                label=label + slope,
-            )
+            low, middle, high = np.array([np.quantile(times[group], (0.25, 0.5, 0.75)) for group in groups]).T
+            axes.fill_between(ticks, low, high, color=color, alpha=0.2, linewidth=0)
+            axes.plot(ticks, middle, marker=marker, markersize=4.5, color=color, label=label + slope)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_xticks(sorted(set(lengths)), [str(n) for n in sorted(set(lengths))])
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
         axes.set_xlabel("words in the sentence (n)")
-        axes.set_ylabel("microseconds per sentence")
+        axes.set_ylabel("microseconds per sentence (median, quartiles)")
         axes.grid()
         axes.legend(frameon=False, loc="upper left")
         return svg(figure)

@@ -22,6 +22,10 @@ _STYLES = {"GO": "bold green", "NO-GO": "bold red", "INCONCLUSIVE": "bold yellow
 _OPERATORS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
 
 
+class MeasuredTwice(ValueError):
+    """Two criteria that claim the same id of the roadmap."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One criterion of the roadmap as the scorecard shows it; the texts are empty where nothing measured it."""
@@ -33,18 +37,36 @@ class Row:
     value: str = ""
     baseline: str = ""
     experiment: str = ""
-    smoke: bool = False
+    note: str = ""
 
 
 def rows(results: Results) -> list[Row]:
     """Every criterion of the roadmap in its order, joined with the experiments' judged criteria."""
-    measured = {
-        criterion["roadmap"]: (record, criterion)
-        for record in results.values()
-        for criterion in record["criteria"]
-        if criterion["roadmap"]
-    }
+    measured = _measured(results)
     return [_row(item, *measured[item.id]) if item.id in measured else Row(item, NOT_MEASURED) for item in ITEMS]
+
+
+def _measured(results: Results) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Roadmap id -> (result, judged criterion).
+
+    Raises:
+        MeasuredTwice: two criteria claim the same id, so that one would hide the other.
+    """
+    measured: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for record in results.values():
+        for criterion in record["criteria"]:
+            name = criterion["roadmap"]
+            if name in measured:
+                other = measured[name][0]["experiment"]
+                raise MeasuredTwice(f"{name} is judged by {other} and by {record['experiment']}; only one may claim it")
+            if name:
+                measured[name] = record, criterion
+    return measured
+
+
+def note(record: dict[str, Any]) -> str:
+    """Why a run is not the one that the criteria were fixed for: "smoke", "changed configuration", or nothing."""
+    return "smoke" if record["smoke"] else "changed configuration" if record["changed"] else ""
 
 
 def _row(item: Item, record: dict[str, Any], criterion: dict[str, Any]) -> Row:
@@ -56,18 +78,17 @@ def _row(item: Item, record: dict[str, Any], criterion: dict[str, Any]) -> Row:
         value=value_text(criterion["value"], criterion["unit"], criterion["ci95"]),
         baseline=f"{criterion['baseline']['name']} {number(criterion['baseline']['value'])}",
         experiment=record["experiment"],
-        smoke=record["smoke"],
+        note=note(record),
     )
 
 
 def passed(results: Results) -> dict[str, bool | None]:
-    """Roadmap id -> True | False | None for the decision rules; a smoke run decides nothing and counts as open."""
-    return {
-        criterion["roadmap"]: None if record["smoke"] else criterion["passed"]
-        for record in results.values()
-        for criterion in record["criteria"]
-        if criterion["roadmap"]
-    }
+    """Roadmap id -> True | False | None for the decision rules.
+
+    A smoke run, or one with a changed configuration, decides nothing and counts as open.
+    """
+    measured = _measured(results).items()
+    return {name: None if note(record) else criterion["passed"] for name, (record, criterion) in measured}
 
 
 def decisions(results: Results) -> dict[str, Decision]:
@@ -86,7 +107,9 @@ def number(value: float) -> str:
     if value == 0 or 1e-3 <= abs(value) < 1e6:
         digits = 0 if abs(value) >= 1000 else 2 if abs(value) >= 1 else 4
         text = f"{value:,.{digits}f}"
-        return text.rstrip("0").rstrip(".") if "." in text else text
+        # Zeros go only where they are exact: 99.996 is 100.00 and not 100, which would look like all.
+        exact = "." in text and float(text.replace(",", "")) == value
+        return text.rstrip("0").rstrip(".") if exact else text
     return f"{value:.2g}"
 
 
@@ -108,12 +131,19 @@ def share_text(decision: Decision) -> str:
 
 def _stdout() -> Console:
     """Standard output; in a pipe or a file, where there is no width to ask for, wide enough for the tables."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    console = _Stdout()
+    return console if console.is_terminal else _Stdout(width=120)
 
 
-def _verdict_cell(verdict: str, smoke: bool = False) -> Text:
-    return Text(verdict + (" (smoke)" if smoke else ""), style=_STYLES.get(verdict, "dim"))
+class _Stdout(Console):
+    """A console that lets the caller know when nobody reads any more (`... | head`)."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def _verdict_cell(verdict: str, note: str = "") -> Text:
+    return Text(f"{verdict} ({note})" if note else verdict, style=_STYLES.get(verdict, "dim"))
 
 
 def print_scorecard(results: Results, console: Console | None = None) -> None:
@@ -132,9 +162,9 @@ def print_scorecard(results: Results, console: Console | None = None) -> None:
             row.item.id,
             row.item.statement,
             row.threshold or row.item.threshold,
-            row.value,
+            f"{row.metric} {row.value}".strip(),
             row.baseline,
-            _verdict_cell(row.verdict, row.smoke),
+            _verdict_cell(row.verdict, row.note),
         )
     console.print(table)
     for name, decision in decisions(results).items():
@@ -170,7 +200,7 @@ def print_result(record: dict[str, Any], path: Path, console: Console | None = N
         console.print(Text(record["finding"]))
     for caveat in record["caveats"]:
         console.print(Text(f"note: {caveat}", style="dim"))
-    console.print(Text.assemble("verdict: ", _verdict_cell(record["verdict"], record["smoke"])))
+    console.print(Text.assemble("verdict: ", _verdict_cell(record["verdict"], note(record))))
     console.print(f"written to {path} in {record['wall_s']:.1f} s", highlight=False, soft_wrap=True)
 
 
@@ -216,7 +246,9 @@ def markdown(results: Results) -> str:
         if row.verdict == NOT_MEASURED:
             open_ids.append(row.item.id)
             continue
-        cells = (row.item.id, row.item.statement, row.threshold, row.value, row.baseline, f"**{row.verdict}**")
+        verdict = f"**{row.verdict}**" + (f" ({row.note})" if row.note else "")
+        value = f"`{row.metric}` {row.value}"
+        cells = (row.item.id, row.item.statement, row.threshold, value, row.baseline, verdict)
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", f"Not measured yet: {', '.join(open_ids)}.", ""]
     for name, decision in decisions(results).items():

@@ -6,7 +6,6 @@ file that exists is complete and its artifacts are there.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -15,13 +14,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from feasibility import EXPERIMENTS
 from feasibility.harness import SCHEMA, Artifact
 
-REQUIRED = ("schema", "experiment", "config", "seed", "metrics", "baselines", "criteria", "verdict", "environment")
+RESULT_SCHEMA = Path(__file__).with_name("result.v1.schema.json")
 
 
 class BadResult(ValueError):
     """A result file that cannot be used: not JSON, another schema, or a field missing."""
+
+
+class NotWritable(OSError):
+    """A folder or file that a flag names and that cannot be written."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -50,15 +54,44 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove scratch files that killed processes left in a results folder; those of living processes stay."""
-    for scratch in folder.rglob(".*.tmp"):
+def check_writable(path: Path, flag: str) -> None:
+    """Find out before a long run whether its results can be written.
+
+    Args:
+        path: a file that is to be written.
+        flag: of the command line that named it.
+
+    Raises:
+        NotWritable: says which flag, which path, and why.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file")
+        write_atomic(path.with_name(f"{path.name}.probe"), "")
+        path.with_name(f"{path.name}.probe").unlink()
+    except OSError as error:
+        raise NotWritable(
+            f"{flag}: cannot write {path} ({error.strerror}); name a place that can be written"
+        ) from error
+
+
+def sweep(folder: Path, stem: str = ".*") -> None:
+    """Remove scratch files that killed processes left in a folder; those of living processes stay.
+
+    Args:
+        folder: of ours; folders below it are not looked into.
+        stem: only scratch of files of this name; all by default.
+    """
+    for scratch in folder.glob(f".{stem.lstrip('.')}.*.tmp"):
         owner = scratch.name.split(".")[-2]
         if owner.isdecimal() and not _alive(int(owner)):
             scratch.unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        # There a signal 0 is Ctrl-C; better to leave a file than to interrupt a process.
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -81,10 +114,12 @@ def save(record: dict[str, Any], artifacts: Iterable[Artifact], out: Path, json_
     for artifact in artifacts:
         path = artifact.destination or out / record["experiment"] / artifact.name
         write_atomic(path, artifact.content)
+        if artifact.destination is not None:
+            continue
         data = artifact.content.encode() if isinstance(artifact.content, str) else artifact.content
         written.append(
             {
-                "path": str(path if artifact.destination else path.relative_to(out)),
+                "path": path.relative_to(out).as_posix(),
                 "kind": path.suffix.lstrip("."),
                 "caption": artifact.caption,
                 "sha256": hashlib.sha256(data).hexdigest(),
@@ -112,21 +147,19 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         found = record.get("schema") if isinstance(record, dict) else type(record).__name__
         raise BadResult(f"{path} has schema {found!r}, expected {SCHEMA!r}; {remedy}")
-    missing = [name for name in REQUIRED if name not in record]
+    missing = [name for name in json.loads(RESULT_SCHEMA.read_text(encoding="utf-8"))["required"] if name not in record]
     if missing:
         raise BadResult(f"{path} lacks {', '.join(missing)}; {remedy}")
+    if record["experiment"] != path.stem:
+        raise BadResult(f"{path} is a result of {record['experiment']!r}; give it its own name, or {remedy}")
     return record
 
 
 def load_all(folder: Path) -> dict[str, dict[str, Any]]:
-    """All results of a folder, by experiment name. A folder that does not exist has none.
+    """The results of a folder by experiment name; files that are not named after an experiment are not read.
 
     Raises:
         BadResult: see `load`.
     """
-    records = {}
-    with contextlib.suppress(FileNotFoundError):
-        for path in sorted(folder.glob("*.json")):
-            record = load(path)
-            records[str(record["experiment"])] = record
-    return records
+    paths = {name: folder / f"{name}.json" for name in EXPERIMENTS}
+    return {name: load(path) for name, path in paths.items() if path.is_file()}

@@ -80,15 +80,23 @@ class Embedding:
         """The k nodes that most probably stand above a node, nearest first, told from the points alone.
 
         Takes the k others v of the lowest d(name, v) + 0.95 d(root, v), the least detours towards the root
-        (`path_excess`).
+        (`path_excess`). The points tell an order, not a number: a k beyond the ancestors that a node has is filled up
+        with nodes that are not above it.
+
+        Returns:
+            k names; for the root none, since nothing stands above it.
 
         Raises:
             KeyError: no node of that name.
-            ValueError: k < 1.
+            ValueError: k < 1, or more than the n - 1 other nodes.
         """
-        if k < 1:
-            raise ValueError(f"expected k >= 1 ancestors, got {k}")
         node = self.position(name)
+        if not 1 <= k < len(self.names):
+            raise ValueError(
+                f"expected 1 to {len(self.names) - 1} ancestors, as many as there are other nodes, got k={k}"
+            )
+        if name == self.root:
+            return []
         from_node, from_root = (
             manifolds.distance(self.points[i], self.points, self.geometry) for i in (node, self.position(self.root))
         )
@@ -117,7 +125,7 @@ def embed(
             disk (dim=2) for the eye; "stress" fits Euclidean distances by optimisation.
         root: see `build_graph`; only with edges.
         tau: length of an edge, only for the two layouts: see `construct` and `layout_wedges`.
-        seed: of what is random.
+        seed: of what is random, 0 or more.
 
     Raises:
         ValueError: a geometry and method that do not exist together (the message lists those that do), or a value that
@@ -128,6 +136,8 @@ def embed(
     if (geometry, method) not in METHODS:
         existing = ", ".join(f"geometry={g!r} with method={m!r}" for g, m in METHODS)
         raise ValueError(f"no method {method!r} for geometry {geometry!r}; there is {existing}")
+    if seed < 0:
+        raise ValueError(f"a seed must be 0 or more, got seed={seed}")
     if isinstance(edges, Graph):
         if root is not None:
             raise ValueError("a graph has its root already; name one only together with edges")

@@ -5,6 +5,7 @@ An edge is a pair (child, parent): "cat" -> "feline". A child may have several p
 
 from __future__ import annotations
 
+import reprlib
 import warnings
 from collections import Counter, deque
 from collections.abc import Iterable
@@ -44,7 +45,8 @@ def build_graph(edges: Iterable[tuple[str, str]], root: str | None = None) -> Gr
     """Check (child, parent) pairs and number their nodes.
 
     Args:
-        edges: pairs of names. A pair that is given twice counts once, with a warning.
+        edges: pairs of names, each a tuple or list of two str. A pair that is given
+            twice counts once, with a warning.
         root: name of the top node. Left out, the one node without a parent. Where several have none, a name that is
             not in the edges becomes a new node above them: this joins a forest.
 
@@ -52,12 +54,14 @@ def build_graph(edges: Iterable[tuple[str, str]], root: str | None = None) -> Gr
         The graph, its nodes in alphabetical order whatever the order of the edges.
 
     Raises:
-        GraphError: no edges, a self-loop, a cycle, several tops without a named root, or a named root that is not
-            above all others. The message names the nodes.
+        GraphError: an edge that is not two str, no edges, a self-loop, a cycle, several tops without a named root,
+            or a named root that is not above all others. The message names the nodes, or the position of the edge.
 
     Cost: O(edges * log edges).
     """
-    given = [(str(child), str(parent)) for child, parent in edges]
+    given = [_named_pair(position, edge) for position, edge in enumerate(edges)]
+    if root is not None and not isinstance(root, str):
+        raise GraphError(f"expected the root's name as a str, got {reprlib.repr(root)}")
     if not given:
         raise GraphError("no edges; expected at least one (child, parent) pair")
     repeated = [pair for pair, count in Counter(given).items() if count > 1]
@@ -197,6 +201,16 @@ def _downwards(graph: Graph) -> list[int]:
             if missing[child] == 0:
                 order.append(child)
     return order
+
+
+def _named_pair(position: int, edge: object) -> tuple[str, str]:
+    """An edge as it must be: without this, "ab" would pass for a -> b, and a missing name for a node called nan."""
+    if isinstance(edge, (tuple, list)) and len(edge) == 2 and all(isinstance(name, str) for name in edge):
+        return str(edge[0]), str(edge[1])
+    raise GraphError(
+        f"edge {position} (counted from 0) is {reprlib.repr(edge)}; expected a (child, parent) pair of two str, "
+        "such as ('cat', 'feline')"
+    )
 
 
 def _refuse_cycles(pairs: set[tuple[str, str]]) -> None:

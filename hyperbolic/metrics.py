@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Pairs = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def distortion(distances: ArrayLike, targets: ArrayLike) -> Distortion:
         targets: [N, N] symmetric, > 0 off the diagonal.
 
     Raises:
-        ValueError: unequal shapes, fewer than 2 nodes, a number that is not finite, or distances that are all 0.
+        ValueError: unequal shapes, fewer than 2 nodes, a number that is not finite, a matrix that is not symmetric (up
+            to rounding, 1e-9 relative), or distances that are all 0.
 
     Cost: O(N^2 log N) time, some 50 N^2 bytes.
     """
@@ -145,10 +147,23 @@ def _pairs(distances: ArrayLike, targets: ArrayLike) -> tuple[Floats, Floats]:
     if d.shape != t.shape or len(d) < 2:
         raise ValueError(f"expected two matrices of one size of at least 2, got {d.shape} and {t.shape}")
     upper = np.triu_indices(len(d), 1)
-    d, t = d[upper], t[upper]
+    d, t = _both_ways(d, upper, "distances"), _both_ways(t, upper, "targets")
     if (d < 0).any() or (t <= 0).any() or not d.any():
         raise ValueError("expected distances >= 0, not all 0, and targets > 0 for all pairs of different nodes")
     return d, t
+
+
+def _both_ways(matrix: Floats, upper: tuple[Pairs, Pairs], what: str) -> Floats:
+    """The values of all pairs i < j, refused where those of (j, i) are others."""
+    values, mirrored = matrix[upper], matrix.T[upper]
+    wrong = np.flatnonzero(np.abs(values - mirrored) > 1e-9 * np.maximum(np.abs(values), np.abs(mirrored)))
+    if len(wrong):
+        i, j = int(upper[0][wrong[0]]), int(upper[1][wrong[0]])
+        raise ValueError(
+            f"expected {what} that are symmetric; {len(wrong)} pairs are not: [{i}, {j}] is {matrix[i, j]:g} and "
+            f"[{j}, {i}] is {matrix[j, i]:g}"
+        )
+    return values
 
 
 def _worst(ratio: Floats) -> float:

@@ -98,6 +98,9 @@ for word in ("tiger.n.02", "siamese_cat.n.01"):
 # * **distortion**: by how much is a distance wrong on average, after the best common scale? (0 is perfect)
 # * **neighbours**: are a word's nearest points its neighbours in the tree? (MAP, 1 is perfect)
 # * **ancestors**: does `path_excess` put the words above a word first? (MAP, 1 is perfect)
+#
+# The opponent was fitted for the first question alone: the other two show what such a fit does not keep, not what flat
+# space cannot hold.
 
 
 # %%

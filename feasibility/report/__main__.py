@@ -17,6 +17,10 @@ class NoMarkers(ValueError):
     """A README without the two comment lines between which the table of verdicts goes."""
 
 
+class NoResults(LookupError):
+    """A folder without results."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What to read and what to write."""
@@ -33,15 +37,17 @@ def with_verdicts(text: str, results: Path) -> str:
     """A Markdown text with the table of verdicts of a results folder between its markers.
 
     Raises:
-        NoMarkers: the text lacks one of the markers.
+        NoMarkers: the text does not have each marker once, in order.
     """
-    if BEGIN not in text or END not in text:
-        raise NoMarkers(f"expected the lines {BEGIN} and {END}; put them where the table should stand")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
+        raise NoMarkers(f"expected {BEGIN} and then {END}, each once; put them where the table should stand")
     head, tail = text.split(BEGIN)[0], text.split(END)[1]
     return f"{head}{BEGIN}\n{scorecard.markdown(store.load_all(results))}{END}{tail}"
 
 
 def _build(options: Options) -> int:
+    if not store.load_all(options.results):
+        raise NoResults(f"{options.results} has no results; run `python -m feasibility --out {options.results}` first")
     if options.readme is not None:
         store.write_atomic(options.readme, with_verdicts(options.readme.read_text(encoding="utf-8"), options.results))
         print(options.readme)

@@ -51,7 +51,10 @@ def render(results: Path) -> str:
         number=scorecard.number, word=scorecard.word, threshold=scorecard.threshold_text, slug=_slug
     )
     environment.globals.update(
-        value_text=scorecard.value_text, comparison=scorecard.comparison, interval_chart=interval_chart
+        value_text=scorecard.value_text,
+        comparison=scorecard.comparison,
+        note=scorecard.note,
+        interval_chart=interval_chart,
     )
     return environment.get_template("report.html.j2").render(
         phases=[(phase, list(rows)) for phase, rows in groupby(scorecard.rows(records), lambda row: row.item.phase)],
@@ -85,7 +88,7 @@ def _figures(record: dict[str, Any], results: Path) -> list[dict[str, Any]]:
         figures.append(
             {
                 "caption": artifact["caption"],
-                "html": _embed(content, artifact["kind"], f"{_slug(record['experiment'])}-{index}-", path),
+                "html": _embed(content, artifact, f"{_slug(record['experiment'])}-{index}-", path),
                 "kind": artifact["kind"],
                 "path": artifact["path"],
             }
@@ -93,21 +96,21 @@ def _figures(record: dict[str, Any], results: Path) -> list[dict[str, Any]]:
     return figures
 
 
-def _embed(content: bytes, kind: str, prefix: str, path: Path) -> Markup | str:
+def _embed(content: bytes, artifact: Mapping[str, str], prefix: str, path: Path) -> Markup | str:
+    kind, caption = artifact["kind"], artifact["caption"]
     if kind == "svg":
-        return Markup(_inline_svg(content, prefix, path))
+        return Markup(_inline_svg(content, caption, prefix, path))
     if kind == "html":
-        return Markup('<iframe loading="lazy" sandbox="allow-scripts" title="animation" srcdoc="{}"></iframe>').format(
-            content.decode()
-        )
+        frame = Markup('<iframe loading="lazy" sandbox="allow-scripts" title="{}" srcdoc="{}"></iframe>')
+        return frame.format(caption, content.decode())
     if kind in ("gif", "png"):
         data = base64.b64encode(content).decode()
-        return Markup('<img alt="" src="data:image/{};base64,{}">').format(kind, data)
+        return Markup('<img alt="{}" src="data:image/{};base64,{}">').format(caption, kind, data)
     return ""
 
 
-def _inline_svg(content: bytes, prefix: str, path: Path) -> str:
-    """An SVG fit to stand beside others in one page: unique ids, no page-wide styles, size left to the page."""
+def _inline_svg(content: bytes, caption: str, prefix: str, path: Path) -> str:
+    """An SVG fit to stand beside others in one page: unique ids, no page-wide styles, size left to the page, a name."""
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", XLINK)
     try:
@@ -117,7 +120,7 @@ def _inline_svg(content: bytes, prefix: str, path: Path) -> str:
     for parent in root.iter():
         for child in list(parent):
             # matplotlib styles `*`, which would reach the whole page; its metadata says nothing.
-            if child.tag in (f"{{{SVG}}}style", f"{{{SVG}}}metadata") and "prefers-color" not in (child.text or ""):
+            if child.tag in (f"{{{SVG}}}{name}" for name in ("style", "metadata", "script")):
                 parent.remove(child)
     for element in root.iter():
         for name, value in element.attrib.items():
@@ -127,6 +130,8 @@ def _inline_svg(content: bytes, prefix: str, path: Path) -> str:
                 element.set(name, "#" + prefix + value[1:])
             elif "url(#" in value:
                 element.set(name, value.replace("url(#", f"url(#{prefix}"))
+    root.set("role", "img")
+    root.set("aria-label", caption)
     if "viewBox" in root.attrib:
         # As wide as it was drawn where there is room, narrower where there is not.
         root.attrib.pop("height", None)
@@ -148,7 +153,7 @@ def interval_chart(criterion: Mapping[str, Any]) -> Markup:
 
     good = (x(threshold), 200 - x(threshold)) if criterion["op"] in (">=", ">") else (0.0, x(threshold))
     return Markup(
-        '<svg class="interval" viewBox="0 0 200 22" role="img" aria-label="value, interval, threshold and baseline">'
+        '<svg class="interval" viewBox="0 0 200 22" role="img">'
         "<title>threshold {}, value {}, interval {} to {}, {} {}</title>"
         '<rect class="good" x="{}" width="{}" y="1" height="20"/>'
         '<line class="threshold" x1="{}" x2="{}" y1="1" y2="21"/>'

@@ -6,9 +6,9 @@ Axes: `X` symbols, `N` words, `R` steps (rules of at most two children). Spans a
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from dynamics.compile import compiled
 from feasibility.toy_grammar.rules import Grammar, MalformedGrammar
 
 
@@ -78,7 +78,7 @@ def _start(grammar: Grammar) -> int:
     return grammar.symbols.index(grammar.start)
 
 
-@njit(cache=True)
+@compiled
 def _viterbi(
     tags: NDArray[np.int64],
     steps: NDArray[np.int64],
@@ -107,7 +107,7 @@ def _viterbi(
     return _heads(n, start, choice, steps, head_first)
 
 
-@njit(cache=True)
+@compiled
 def _heads(
     n: int, start: int, choice: NDArray[np.int64], steps: NDArray[np.int64], head_first: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
@@ -135,7 +135,7 @@ def _heads(
     return heads
 
 
-@njit(cache=True)
+@compiled
 def _open(spans: NDArray[np.int64], row: int, symbol: int, begin: int, end: int, parent: int, is_head: bool) -> int:
     """Fill one row: symbol, begin, end, parent row, whether it is its parent's head child. Returns the next row."""
     spans[row, 0], spans[row, 1], spans[row, 2], spans[row, 3] = symbol, begin, end, parent
@@ -143,7 +143,7 @@ def _open(spans: NDArray[np.int64], row: int, symbol: int, begin: int, end: int,
     return row + 1
 
 
-@njit(cache=True)
+@compiled
 def _inside(
     tags: NDArray[np.int64],
     steps: NDArray[np.int64],
@@ -174,7 +174,7 @@ def _inside(
     return inside, total
 
 
-@njit(cache=True)
+@compiled
 def _inside_outside(
     tags: NDArray[np.int64],
     steps: NDArray[np.int64],
@@ -228,7 +228,7 @@ def _inside_outside(
     return posterior
 
 
-@njit(cache=True)
+@compiled
 def _descend(
     p: float,
     above: NDArray[np.float64],

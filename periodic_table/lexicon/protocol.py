@@ -105,6 +105,7 @@ class Lexicon(Protocol):
 
         Raises:
             ValueError: `pos` is not a part of speech.
+            TypeError: `lemma` is not text.
         """
 
     def synset(self, name: str) -> Synset:
@@ -112,6 +113,7 @@ class Lexicon(Protocol):
 
         Raises:
             UnknownSynset: there is none; the message lists near matches.
+            TypeError: `name` is not text.
         """
 
     def hyponyms(self, name: str) -> tuple[str, ...]:
@@ -174,7 +176,13 @@ def covers(wanted: str | None, pos: Pos) -> bool:
 
 
 def normal(word: str) -> str:
-    """A word as lexicons list it: lower case, underscores for spaces."""
+    """A word as lexicons list it: lower case, underscores for spaces.
+
+    Raises:
+        TypeError: it is not text.
+    """
+    if not isinstance(word, str):
+        raise TypeError(f"{word!r} is not text, expected a word such as 'dog' or a synset such as 'dog.n.01'")
     return word.lower().replace(" ", "_")
 
 
@@ -186,5 +194,6 @@ def unknown_synset(lexicon: Lexicon, name: str) -> UnknownSynset:
         # Only words that begin alike: comparing with all 147,306 takes seconds.
         candidates = [word for word in lexicon.lemmas() if word[:2] == lemma[:2]]
         near = [lexicon.senses(word)[0].synset for word in difflib.get_close_matches(lemma, candidates)]
-    hint = f"near matches: {', '.join(near[:8])}" if near else "expected a name such as 'dog.n.01'"
+    # Two words may share a synset.
+    hint = f"near matches: {', '.join(list(dict.fromkeys(near))[:8])}" if near else "expected a name such as 'dog.n.01'"
     return UnknownSynset(f"no synset {name!r} in {lexicon.name}; {hint}")

@@ -125,6 +125,7 @@ def write_snapshot(
 
 
 def _write(path: Path, content: bytes) -> None:
+    # As feasibility.store.write_atomic, which this package may not import: experiments stand above what they measure.
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with scratch.open("wb") as file:

@@ -55,6 +55,11 @@ def test_smoke_run_in_a_fresh_process_without_optional_libraries(name: str, tmp_
         assert (tmp_path / artifact["path"]).stat().st_size > 0
 
 
+def test_no_two_criteria_claim_the_same_id_of_the_roadmap() -> None:
+    ids = [c.roadmap for name in EXPERIMENTS for c in experiment_named(name).criteria if c.roadmap]
+    assert len(ids) == len(set(ids))
+
+
 def test_an_unknown_experiment_is_named() -> None:
     with pytest.raises(UnknownExperiment, match="no experiment 'md_passer'; there are: md_parser"):
         experiment_named("md_passer")

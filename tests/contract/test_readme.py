@@ -37,7 +37,9 @@ def test_reference_results_are_full_runs_of_a_clean_commit(name: str) -> None:
 def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for document in (README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
-        assert set(re.findall(r"`?make ([a-z]+)`?", document)) <= targets
+        commands = re.findall(r"(?:`|^    )make (?:[A-Z]+=\S+ )?([a-z]+)", document, re.MULTILINE)
+        assert commands
+        assert set(commands) <= targets
 
 
 def test_every_link_inside_the_repository_leads_somewhere() -> None:

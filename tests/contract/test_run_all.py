@@ -77,7 +77,7 @@ def test_a_second_run_takes_up_an_interrupted_one(tmp_path: Path, how: signal.Si
 
 
 def test_a_half_written_result_is_not_taken_for_one(tmp_path: Path) -> None:
-    (tmp_path / UNFINISHED).write_text("2020-01-01T00:00:00+00:00\n")
+    (tmp_path / UNFINISHED).write_text(json.dumps({"started": "2020-01-01T00:00:00+00:00", "names": [EXPERIMENTS[0]]}))
     (tmp_path / f"{EXPERIMENTS[0]}.json").write_text('{"schema": "asa.result.v1", "exper')
     run = start(tmp_path, EXPERIMENTS[0])
     _, progress = run.communicate(timeout=120)
@@ -86,9 +86,36 @@ def test_a_half_written_result_is_not_taken_for_one(tmp_path: Path) -> None:
     check_folder(tmp_path)
 
 
-def test_an_unknown_name_is_misuse(tmp_path: Path) -> None:
-    run = start(tmp_path, "md_passer")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("md_passer",), "no experiment 'md_passer'"),
+        (("--seed", "-1"), "--seed is -1, expected an integer of at least 0"),
+        (("--json", "."), "--json: cannot write"),
+    ],
+)
+def test_misuse_is_found_before_any_work(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    run = start(tmp_path, *words)
     _, progress = run.communicate(timeout=60)
     assert run.returncode == 2
-    assert "no experiment 'md_passer'" in progress
-    assert list(tmp_path.iterdir()) == []
+    assert progress.count("\n") == 1
+    assert message in progress
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_of_an_interrupted_run_leaves_the_rest_owed(tmp_path: Path) -> None:
+    (tmp_path / UNFINISHED).write_text(json.dumps({"started": "2020-01-01T00:00:00+00:00", "names": list(EXPERIMENTS)}))
+    run = start(tmp_path, EXPERIMENTS[1])
+    _, progress = run.communicate(timeout=120)
+    assert run.returncode == 0, progress
+    assert json.loads((tmp_path / UNFINISHED).read_text())["names"] == [EXPERIMENTS[0]]
+
+
+def test_a_reader_that_stops_reading_costs_nothing(tmp_path: Path) -> None:
+    command = (
+        f"{sys.executable} -m feasibility {EXPERIMENTS[1]} --smoke --out {tmp_path} | true; exit ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report.html").is_file()
+    assert not (tmp_path / UNFINISHED).exists()

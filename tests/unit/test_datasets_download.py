@@ -211,6 +211,21 @@ def test_a_cache_that_cannot_be_written_says_so(offer, tmp_path, monkeypatch) ->
         fetch("probe")
 
 
+def test_a_cache_without_permission_is_said_once(offer, monkeypatch) -> None:
+    offer("good")
+
+    def refuse(path: str, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    # Where pooch makes its folder; permissions do not stop a superuser.
+    monkeypatch.setattr(os, "makedirs", refuse)
+    with pytest.raises(PermissionError) as caught:
+        fetch("probe")
+    assert str(caught.value).startswith(
+        "[Errno 13] cannot write probe (Permission denied); set ASA_CACHE to a folder that can be written: "
+    )
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_killed_download_leaves_nothing_that_is_ever_used(offer, server, tmp_path) -> None:
     dataset = offer("stalled")

@@ -90,6 +90,22 @@ def test_the_command_line(tmp_path) -> None:
     assert run(env=env).returncode == 2
 
 
+def test_verify_finds_everything_that_ships_whole(tmp_path) -> None:
+    done = run("verify", env={"PATH": "/usr/bin:/bin", "ASA_CACHE": str(tmp_path)})
+    assert done.returncode == 0
+    assert [line.split(": ")[0].split() for line in done.stdout.splitlines()] == [
+        [name, "ok,", "shipped"] for name, dataset in DATASETS.items() if dataset.ships
+    ]
+
+
+def test_a_wrong_local_folder_is_an_error_before_any_row(tmp_path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "ASA_CACHE": str(tmp_path), "ASA_DATA": str(tmp_path / "typo")}
+    for word in ("list", "verify"):
+        done = run(word, env=env)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("error: DatasetMissing: ASA_DATA is ")
+
+
 def test_verify_finds_damage_and_says_so_with_its_exit_status(tmp_path) -> None:
     data = tmp_path / "data" / "lm"
     data.mkdir(parents=True)

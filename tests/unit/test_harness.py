@@ -78,6 +78,19 @@ def test_metrics_that_are_not_finite_or_outside_their_interval_are_refused(toy, 
         )
 
 
+def test_a_baseline_that_is_not_finite_is_refused(toy) -> None:
+    bad = Outcome({"uas": Metric(85, "%", 10, (81, 89), "by hand")}, {"greedy": {"uas": math.nan}})
+    with pytest.raises(ValueError, match=r"baseline 'greedy' must be finite, got \{'uas': nan\}"):
+        judge(replace(toy, criteria=(AT_LEAST_80,)), toy.config(), bad, smoke=False, started_utc="", wall_s=0.0)
+
+
+def test_a_changed_configuration_is_written_down_and_seed_and_presentation_are_not(toy) -> None:
+    assert toy.changed(toy.config(seed=5), smoke=False) == []
+    assert toy.changed(toy.config(half_width=2.0), smoke=False) == ["--half-width 2.0"]
+    assert replace(toy, presentation=("half_width",)).changed(toy.config(half_width=2.0), smoke=False) == []
+    assert toy.changed(toy.smoke, smoke=True) == []
+
+
 def test_exact_has_no_width() -> None:
     assert exact(3, "steps").ci95 == (3.0, 3.0)
 

@@ -44,6 +44,20 @@ def test_ancestors_come_from_the_points_nearest_first(animals: Embedding) -> Non
     assert animals.ancestors("cow", 2) == ["ungulate", "mammal"]
 
 
+def test_as_many_ancestors_as_asked_for_or_an_error(animals: Embedding) -> None:
+    everyone = animals.ancestors("feline", 10)
+    assert sorted([*everyone, "feline"]) == list(animals.names)
+    for k in (0, -2, 11):
+        with pytest.raises(ValueError, match=f"expected 1 to 10 ancestors, .* got k={k}"):
+            animals.ancestors("cat", k)
+
+
+def test_nothing_stands_above_the_root(animals: Embedding) -> None:
+    assert animals.ancestors("mammal", 3) == []
+    with pytest.raises(ValueError, match="expected 1 to 10"):
+        animals.ancestors("mammal", 11)
+
+
 def test_the_embedding_is_frozen_and_knows_what_it_is(animals: Embedding) -> None:
     assert (animals.dim, animals.geometry, animals.root) == (3, "poincare", "mammal")
     assert animals.names == build_graph(ANIMALS).names
@@ -55,8 +69,6 @@ def test_the_embedding_is_frozen_and_knows_what_it_is(animals: Embedding) -> Non
 def test_unknown_nodes_are_named(animals: Embedding) -> None:
     with pytest.raises(KeyError, match="'unicorn' is not among the 11 nodes"):
         animals.distance("cat", "unicorn")
-    with pytest.raises(ValueError, match="expected k >= 1 ancestors, got 0"):
-        animals.ancestors("cat", 0)
 
 
 def test_a_euclidean_fit_has_the_same_face() -> None:
@@ -87,6 +99,7 @@ def test_wedges_put_depth_at_its_radius() -> None:
         ({"method": "wedges", "dim": 2, "tau": -1.0}, "must be positive and finite, got tau=-1.0"),
         ({"method": "wedges", "dim": 2, "tau": 20.0}, "use tau <= 12"),
         ({"geometry": "euclidean", "method": "stress", "tau": 1.0}, "method='stress' has none"),
+        ({"seed": -1}, "a seed must be 0 or more, got seed=-1"),
         ({"root": "cat"}, "the root 'cat' is not above all nodes"),
     ],
 )
@@ -106,7 +119,7 @@ def test_a_graph_is_taken_as_it_is() -> None:
 
 def test_the_smallest_graph() -> None:
     pair = embed([("cat", "feline")], dim=2)
-    assert pair.ancestors("cat", 5) == ["feline"]
+    assert pair.ancestors("cat", 1) == ["feline"]
     assert pair.distance("cat", "feline") == pytest.approx(36, abs=0.3)
 
 

@@ -15,7 +15,7 @@ from feasibility.harness import Outcome, judge, silent
 from feasibility.hyperbolic_embeddings import CRITERIA, EXPERIMENT, NOT_PUBLISHED, BadConfig, Config, read_graph, run
 from feasibility.hyperbolic_figures import benefit_chart, distortion_chart, plain_word
 from feasibility.hyperbolic_yardstick import Yardstick, benefits, median_of, over_seeds
-from hyperbolic.graph import GraphError, closure
+from hyperbolic.graph import GraphError, build_graph, closure
 from periodic_table.lexicon import UnknownSynset, load_lexicon
 
 
@@ -88,12 +88,44 @@ def test_the_baselines_bound_what_can_be_had(outcome: Outcome) -> None:
 
 
 def test_every_dimension_is_reported_for_both_geometries(outcome: Outcome) -> None:
-    for name in ("distortion", "distortion_worst", "map_neighbours", "map_closure", "construct_s", "rho", "stress1"):
+    for name in ("distortion", "distortion_worst", "map_neighbours", "map_closure", "rho", "stress1"):
         for where in (outcome.metrics, outcome.baselines["euclidean_stress"]):
             assert {name, f"{name}_d2"} <= set(where)
     nodes = len(read_graph("feline.n.01"))
     assert outcome.metrics["memory_bytes"].value == nodes * 3 * 8
     assert outcome.metrics["memory_bytes_d2"].value == nodes * 2 * 8
+
+
+def test_only_the_timed_construction_is_reported_as_a_time(outcome: Outcome) -> None:
+    assert [name for name in outcome.metrics if name.startswith("construct_s")] == ["construct_s"]
+    assert "median and range of 3 runs" in outcome.metrics["construct_s"].method
+
+
+def test_the_worst_case_is_against_the_graph_and_of_layouts_also_against_their_tree(outcome: Outcome) -> None:
+    for row in (outcome.metrics, outcome.baselines["published_construction"]):
+        assert {"distortion_worst_tree", "distortion_worst_tree_d2"} <= set(row)
+    for flat in ("euclidean_stress", "euclidean_absolute", "tree_metric"):
+        assert not any("worst_tree" in name for name in outcome.baselines[flat])
+
+
+def test_an_edge_that_the_tree_leaves_out_counts_in_the_worst_case() -> None:
+    chain = [(f"n{i + 1}", f"n{i}") for i in range(5)]
+    found = Yardstick(build_graph([*chain, ("m1", "n0"), ("m2", "m1"), ("m3", "m2"), ("n5", "m3")])).curved(3, 0)
+    # n5 and n4 share an edge of the graph, and are far apart in the tree, which reaches n5 over m3.
+    assert found["distortion_worst"] > 3 > found["distortion_worst_tree"]
+
+
+def test_no_dimension_but_the_judged_one_need_be_named() -> None:
+    outcome = run(dataclasses.replace(EXPERIMENT.smoke, dims=(), seeds=1), silent)
+    assert "distortion" in outcome.metrics
+    assert not [name for name in outcome.metrics if name.endswith("_d2")]
+    with pytest.raises(BadConfig, match=r"got dims=\(\) and dim=1"):
+        run(dataclasses.replace(EXPERIMENT.smoke, dims=(), dim=1), silent)
+
+
+def test_a_root_with_too_many_pairs_is_refused_with_what_they_would_take() -> None:
+    with pytest.raises(GraphError, match=r"'entity.n.01' .* 82,115 nodes; .* take 502 GiB, .* less general word"):
+        read_graph("entity.n.01")
 
 
 def test_a_run_depends_on_its_seed_alone(outcome: Outcome) -> None:
@@ -142,7 +174,10 @@ def test_seeds_become_students_interval_within_what_a_measure_can_be() -> None:
     assert over_seeds([0.99, 1.0, 1.0], "map_closure").ci95[1] == 1.0
     assert over_seeds([-30.0, -60.0, 0.0], "benefit_rho").ci95[0] < -60
     assert over_seeds([0.5, 0.5], "rho").ci95 == (0.5, 0.5)
-    assert over_seeds([0.5], "rho").ci95 == (0.5, 0.5)
+    assert "2 seeds, all alike" in over_seeds([0.5, 0.5], "rho").method
+    alone = over_seeds([0.5], "rho")
+    assert (alone.ci95, alone.n) == ((0.5, 0.5), 1)
+    assert "one seed, spread unknown" in alone.method
 
 
 def test_the_range_of_seven_runs_is_the_interval_of_their_median() -> None:
@@ -162,4 +197,6 @@ def test_charts_are_deterministic(outcome: Outcome) -> None:
     assert distortion_chart(lines) == distortion_chart(lines)
     assert "0.4 %" in distortion_chart(lines)
     assert benefit_chart(outcome.metrics, 3) == benefit_chart(outcome.metrics, 3)
+    assert "exact tree" in benefit_chart(outcome.metrics, 3)
+    assert "MAP" not in benefit_chart(outcome.metrics, 3)
     assert plain_word("bengal_tiger.n.01") == "bengal tiger"

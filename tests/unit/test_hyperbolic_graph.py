@@ -43,6 +43,33 @@ def test_bad_edges_are_refused_by_name(edges: list[tuple[str, str]], message: st
         build_graph(edges)
 
 
+@pytest.mark.parametrize(
+    ("edge", "shown"),
+    [
+        (("b", float("nan")), r"\('b', nan\)"),
+        ((None, "b"), r"\(None, 'b'\)"),
+        ((1, 2), r"\(1, 2\)"),
+        ("ab", "'ab'"),
+        (("a", "b", "c"), r"\('a', 'b', 'c'\)"),
+        (("a",), r"\('a',\)"),
+        ({"a", "b"}, r"\{'a', 'b'\}"),
+        (None, "None"),
+    ],
+)
+def test_an_edge_that_is_not_two_names_is_refused_by_position(edge: object, shown: str) -> None:
+    with pytest.raises(GraphError, match=rf"edge 2 \(counted from 0\) is {shown}; expected a \(child, parent\) pair"):
+        build_graph([*CATS[:2], edge, *CATS[2:]])  # type: ignore[list-item]
+
+
+def test_the_name_of_the_root_must_be_a_name() -> None:
+    with pytest.raises(GraphError, match="expected the root's name as a str, got 5"):
+        build_graph([("cat", "feline"), ("dog", "canine")], root=5)  # type: ignore[arg-type]
+
+
+def test_lists_are_pairs_too() -> None:
+    assert build_graph([list(pair) for pair in CATS]).names == build_graph(CATS).names  # type: ignore[misc]
+
+
 def test_a_long_list_of_nodes_is_cut() -> None:
     with pytest.raises(GraphError, match=r"'p0', 'p1', 'p2', 'p3', 'p4' and 3 more"):
         build_graph([(f"c{i}", f"p{i}") for i in range(8)])

@@ -34,6 +34,11 @@ def test_distortion_by_hand() -> None:
     assert found.rho == 0.0
 
 
+def test_rounding_is_no_asymmetry() -> None:
+    nearly = line(0, 1, 3) * (1 + 1e-12 * np.triu(np.ones((3, 3))))
+    assert distortion(nearly, line(0, 1, 3)).average == pytest.approx(0, abs=1e-9)
+
+
 def test_nodes_in_one_place_make_the_worst_case_infinite() -> None:
     targets = np.ones((3, 3)) - np.eye(3)
     assert distortion(line(0, 0, 1), targets).worst == np.inf
@@ -91,6 +96,12 @@ def test_numbers_that_are_not_finite_never_read_as_perfect(bad: float) -> None:
         (line(0, 1), line(0, 0), "targets > 0"),
         (line(0, 0), line(0, 1), "not all 0"),
         (-line(0, 1), line(0, 1), "distances >= 0"),
+        (
+            line(0, 1, 3) + 2 * np.eye(3, k=1),
+            line(0, 1, 3),
+            r"expected distances that are symmetric; 2 pairs are not: \[0, 1\] is 3 and \[1, 0\] is 1",
+        ),
+        (line(0, 1, 3), np.triu(line(0, 1, 3)), "expected targets that are symmetric; 3 pairs are not"),
     ],
 )
 def test_distortion_refuses(distances: np.ndarray, targets: np.ndarray, message: str) -> None:

@@ -31,6 +31,13 @@ def test_alike_items_have_an_interval_without_width() -> None:
     assert "alike" in metric.method
 
 
+def test_all_right_is_not_proof_of_all() -> None:
+    metric = ratio_interval([5.0] * 20, [5.0] * 20, "%", seed=0)
+    assert metric.value == 100.0
+    assert metric.ci95 == pytest.approx((83.9, 100.0), abs=0.1)
+    assert ratio_interval([0.0] * 20, [5.0] * 20, "%", seed=0).ci95 == pytest.approx((0.0, 16.1), abs=0.1)
+
+
 def test_wilson_against_the_closed_form() -> None:
     metric = share_interval(8, 10)
     z, p, n = 1.959963985, 0.8, 10
@@ -42,7 +49,8 @@ def test_wilson_against_the_closed_form() -> None:
 @pytest.mark.parametrize(
     ("parts", "wholes", "message"),
     [
-        ([], [], "n >= 1"),
+        ([], [], "n >= 2"),
+        ([1], [1], "n >= 2"),
         ([1, 2], [1], "one length"),
         ([np.nan, 1], [1, 1], "finite"),
         ([1, 1], [0, 0], "sum to 0"),

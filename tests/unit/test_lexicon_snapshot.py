@@ -109,6 +109,19 @@ def test_an_unknown_synset_is_named_with_near_matches(lexicon, name, hint) -> No
         assert isinstance(caught.value, KeyError)
 
 
+def test_near_matches_are_named_once(lexicon) -> None:
+    # "Hannover" and "Hanover" are words of the same synset.
+    with pytest.raises(UnknownSynset, match=r"near matches: hannover\.n\.01, hangover\.n\.01.$"):
+        lexicon.synset("hannovex.n.01")
+
+
+@pytest.mark.parametrize("name", [None, 7, b"dog.n.01"])
+def test_what_is_not_text_is_refused(lexicon, name) -> None:
+    for ask in (lexicon.synset, lexicon.senses, lexicon.hyponyms, lexicon.subtree):
+        with pytest.raises(TypeError, match="is not text, expected a word such as 'dog' or a synset"):
+            ask(name)
+
+
 def test_the_mammals(lexicon) -> None:
     edges = lexicon.subtree("mammal.n.01")
     assert len(edges) == len(set(edges)) == 1_182

@@ -35,7 +35,9 @@ def test_baselines_are_ordered_as_they_must_be(outcome):
     assert rows["previous"]["uas"] < rows["greedy"]["uas"] < rows["eisner"]["uas"]
     assert rows["pcfg_marginals"]["uas"] >= rows["greedy"]["uas"]
     assert rows["without_charges_and_valence"]["uas"] < 40
+    assert [name for name in rows if name.startswith("after_")] == ["after_0_steps", "after_10_steps"]
     assert rows["after_0_steps"]["steps_mean"] == 0
+    assert rows["after_10_steps"]["steps_mean"] == 10
     assert outcome.metrics["uas_permuted"].value < 60
     for force in ("attraction", "repulsion", "backbone", "hierarchy", "shadow", "valence"):
         assert 0 <= rows[f"without_{force}"]["uas"] <= 100

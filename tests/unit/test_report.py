@@ -93,5 +93,13 @@ def test_verdicts_go_between_the_markers(results) -> None:
     assert text.startswith(f"before\n{BEGIN}\n| | criterion")
     assert text.endswith(f"{END}\nafter\n")
     assert "stale table" not in text
-    with pytest.raises(NoMarkers, match="verdicts: begin"):
-        with_verdicts("nothing", results)
+    for text in ("nothing", f"{END}{BEGIN}", f"{BEGIN}{END}{END}"):
+        with pytest.raises(NoMarkers, match="each once"):
+            with_verdicts(text, results)
+
+
+def test_every_picture_has_a_name(results) -> None:
+    page = render(results)
+    assert 'aria-label="First figure."' in page
+    assert 'title="A page."' in page
+    assert 'alt="An animation."' in page

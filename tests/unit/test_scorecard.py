@@ -34,6 +34,18 @@ def test_a_smoke_run_decides_nothing(results) -> None:
     assert scorecard.passed(results) == {"G3a": None, "G3b": None}
 
 
+def test_a_changed_configuration_decides_nothing_and_says_so(results) -> None:
+    results["md_parser"]["changed"] = ["--value 99"]
+    assert scorecard.passed(results) == {"G3a": None, "G3b": None}
+    assert "**GO** (changed configuration)" in scorecard.markdown(results)
+
+
+def test_one_criterion_is_judged_once(results) -> None:
+    results["other"] = {**results["md_parser"], "experiment": "other"}
+    with pytest.raises(scorecard.MeasuredTwice, match="is judged by md_parser and by other"):
+        scorecard.rows(results)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -44,6 +56,8 @@ def test_a_smoke_run_decides_nothing(results) -> None:
         (1234.5, "1,234"),
         (2.1e-5, "2.1e-05"),
         (-3, "-3"),
+        (99.996, "100.00"),
+        (0.99996, "1.0000"),
     ],
 )
 def test_numbers_are_short_and_comparable(value, text) -> None:
@@ -54,7 +68,7 @@ def test_the_printed_scorecard_shows_measured_and_unmeasured(results) -> None:
     text = StringIO()
     scorecard.print_scorecard(results, Console(file=text, width=140))
     printed = text.getvalue()
-    assert "95 % [94, 96]" in printed
+    assert "uas 95 % [94, 96]" in printed
     assert printed.count("not measured") == len(ITEMS) - 2
     assert "Month 3: radical go/no-go: UNCLEAR." in printed
     assert "incremental/radical: 70/30" in printed

@@ -29,8 +29,9 @@ def test_save_and_load_round_trip(saved, tmp_path) -> None:
 def test_an_artifact_goes_where_the_user_asked(toy, tmp_path) -> None:
     record, _ = perform(toy, toy.config(), silent, smoke=False)
     wanted = tmp_path / "elsewhere" / "a.gif"
-    store.save(record, [Artifact("a.gif", b"GIF89a", "An animation.", destination=wanted)], tmp_path / "results")
+    path = store.save(record, [Artifact("a.gif", b"GIF89a", "An animation.", destination=wanted)], tmp_path / "results")
     assert wanted.read_bytes() == b"GIF89a"
+    assert store.load(path)["artifacts"] == [], "a file of the user's may move away"
     assert not (tmp_path / "results" / "md_parser").exists()
 
 
@@ -57,12 +58,40 @@ def test_ctrl_c_while_writing_leaves_nothing_behind(tmp_path, monkeypatch) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_other_files_in_the_folder_are_not_results(saved, tmp_path) -> None:
+    (tmp_path / "scorecard.json").write_text('{"schema": "asa.scorecard.v1"}')
+    (tmp_path / "backup.json").write_text(saved.read_text())
+    assert set(store.load_all(tmp_path)) == {"md_parser"}
+
+
+def test_a_result_under_another_experiments_name_is_refused(saved, tmp_path) -> None:
+    saved.rename(tmp_path / "hyperbolic_embeddings.json")
+    with pytest.raises(store.BadResult, match="is a result of 'md_parser'"):
+        store.load_all(tmp_path)
+
+
+def test_what_cannot_be_written_is_found_beforehand(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(store.NotWritable, match=r"--out: cannot write .*; name a place that can be written"):
+        store.check_writable(tmp_path / "file" / "below.json", "--out")
+    with pytest.raises(store.NotWritable, match=r"--json: .*is a folder, expected a file"):
+        store.check_writable(tmp_path, "--json")
+    store.check_writable(tmp_path / "new" / "a.json", "--out")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_sweep_takes_the_scratch_of_the_dead_and_spares_the_living(tmp_path) -> None:
     dead, living = tmp_path / ".a.json.999999999.tmp", tmp_path / f".b.json.{os.getpid()}.tmp"
     for path in (dead, living):
         path.touch()
+    below = tmp_path / "below" / ".c.json.999999999.tmp"
+    below.parent.mkdir()
+    below.touch()
+    store.sweep(tmp_path, ".b.json")
+    assert dead.exists(), "only scratch of the named file"
     store.sweep(tmp_path)
     assert not dead.exists()
+    assert below.exists(), "folders below may be somebody else's"
     assert living.exists()
 
 
@@ -72,7 +101,7 @@ def test_sweep_takes_the_scratch_of_the_dead_and_spares_the_living(tmp_path) -> 
         ("{half", "is not a JSON file"),
         ("[]", "has schema 'list'"),
         ('{"schema": "asa.result.v0"}', "has schema 'asa.result.v0', expected 'asa.result.v1'"),
-        ('{"schema": "asa.result.v1"}', "lacks experiment, config"),
+        ('{"schema": "asa.result.v1"}', "lacks experiment, title"),
     ],
 )
 def test_bad_result_files_are_named_with_the_remedy(tmp_path, text, message) -> None:

@@ -1,0 +1,43 @@
+"""Kernels compiled by numba when they are first called, and kept on disk where the disk allows it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from numba import njit
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def compiled(function: Kernel) -> Kernel:
+    """Compile a numerical function to machine code; the code is kept for the next process where a folder allows it.
+
+    The folder is numba's choice: NUMBA_CACHE_DIR, `__pycache__` beside the source, or the user's folder for caches.
+
+    Args:
+        function: in the part of Python that numba compiles.
+
+    Returns:
+        The compiled function. Where no folder can be written (a read-only installation without a home) it is compiled
+        anew in every process, and a RuntimeWarning says so once.
+    """
+    try:
+        kernel = njit(cache=True)(function)
+    except RuntimeError:
+        # Raised here and now when no folder can be written; anything else numba has to say comes at the first call.
+        _warn_of_no_cache()
+        kernel = njit(function)
+    return cast(Kernel, kernel)
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    warnings.warn(
+        "no folder for compiled code can be written, so it is compiled anew in every process, which takes a while; "
+        "set NUMBA_CACHE_DIR to a folder that can be written",
+        RuntimeWarning,
+        stacklevel=3,
+    )
