@@ -132,7 +132,7 @@ def share_text(decision: Decision) -> str:
 def _stdout() -> Console:
     """Standard output; in a pipe or a file, where there is no width to ask for, wide enough for the tables."""
     console = _Stdout()
-    return console if console.is_terminal else _Stdout(width=120)
+    return console if console.is_terminal else _Stdout(width=140)
 
 
 class _Stdout(Console):

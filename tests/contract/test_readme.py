@@ -54,7 +54,7 @@ def test_files_speak_of_the_project_alone() -> None:
     if not tracked:
         pytest.skip("not a git checkout")
     # Written apart, so that this file does not name them either.
-    banned = [re.compile(word) for word in ("/wo" + "rk/", "/ro" + "ot/", "Co-Authored" + "-By", r"\.lib" + "rary")]
+    banned = [re.compile(word) for word in ("/wo" + "rk/", "/ro" + "ot/", "Co-Authored" + "-By", r"/\.lib" + "rary")]
     for name in tracked:
         path = ROOT / name
         if path.suffix in {".py", ".md", ".toml", ".json", ".txt", ".j2", ".svg", ""} and path.is_file():
