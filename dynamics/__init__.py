@@ -4,7 +4,7 @@
     Parser().parse(["She", "reads", "books"], ["PRON", "VERB", "NOUN"]).heads   # 2, 0, 2
 
 Charges and constants live in `dynamics.forcefield`, the forces in `dynamics.forces` and `dynamics.competition`, the
-integrator in `dynamics.integrate`, exact decoders in `dynamics.arborescence`, pictures in `dynamics.animate`.
+integrator in `dynamics.integrate`, exact decoders in `dynamics.decoders`, pictures in `dynamics.animate`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dynamics.arborescence import chu_liu_edmonds, eisner, greedy, is_tree
+    from dynamics.decoders import MalformedScores, chu_liu_edmonds, eisner, greedy, is_tree
     from dynamics.forcefield import ForceField, MalformedForceField, load_forcefield
     from dynamics.parser import Parse, Parser
     from dynamics.scoring import Attachment, attachment
@@ -22,13 +22,14 @@ _HOMES = {
     "Attachment": "scoring",
     "ForceField": "forcefield",
     "MalformedForceField": "forcefield",
+    "MalformedScores": "decoders",
     "Parse": "parser",
     "Parser": "parser",
     "attachment": "scoring",
-    "chu_liu_edmonds": "arborescence",
-    "eisner": "arborescence",
-    "greedy": "arborescence",
-    "is_tree": "arborescence",
+    "chu_liu_edmonds": "decoders",
+    "eisner": "decoders",
+    "greedy": "decoders",
+    "is_tree": "decoders",
     "load_forcefield": "forcefield",
 }
 
@@ -36,6 +37,7 @@ __all__ = [
     "Attachment",
     "ForceField",
     "MalformedForceField",
+    "MalformedScores",
     "Parse",
     "Parser",
     "attachment",

@@ -207,6 +207,7 @@ def _check_constants(constants: Constants) -> None:
         "diameter",
         "spacing",
         "rise",
+        "blur",
         "hot",
         "cold",
         "time_step",

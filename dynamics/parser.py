@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,14 +52,17 @@ class Parser:
         steps: of relaxation, at most.
 
     Raises:
-        MalformedSentence: steps is negative.
+        TypeError, ValueError: steps is not a whole number, or negative.
     """
 
     def __init__(self, field: ForceField | None = None, steps: int = 100) -> None:
-        if steps < 0:
-            raise MalformedSentence(f"steps is {steps}, expected 0 or more")
+        try:
+            self.steps = operator.index(steps)
+        except TypeError:
+            raise TypeError(f"steps is {steps!r}, expected a whole number") from None
+        if self.steps < 0:
+            raise ValueError(f"steps is {steps}, expected 0 or more")
         self.field = load_forcefield() if field is None else field
-        self.steps = steps
 
     def parse(self, tokens: Sequence[str], upos: Sequence[str], record: bool = False) -> Parse:
         """Parse one sentence.
@@ -75,7 +79,7 @@ class Parser:
 
         Cost: O(N^2 K + steps * N K) for K possible heads of a word.
         """
-        if not tokens or len(tokens) != len(upos):
+        if len(tokens) == 0 or len(tokens) != len(upos):
             raise MalformedSentence(
                 f"{len(tokens)} tokens with {len(upos)} parts of speech; expected one each, at least one"
             )

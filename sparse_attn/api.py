@@ -179,6 +179,8 @@ def check_tensors(query: Tensor, key: Tensor, value: Tensor) -> None:
             raise DeviceError(f"{name} is on {x.device}, query on {query.device}; move them to one device")
     if key.shape != value.shape:
         raise ShapeError(f"key and value must have one shape, got {tuple(key.shape)} and {tuple(value.shape)}")
+    if key.shape[1] == 0 or query.shape[1] == 0:
+        raise ShapeError(f"query and key need at least one head, got {tuple(query.shape)} and {tuple(key.shape)}")
     if key.shape[0] != query.shape[0] or key.shape[3] != query.shape[3] or query.shape[1] % key.shape[1]:
         raise ShapeError(
             f"query [B, H, Nq, D] and key [B, G, N, D] must agree in B and D and H be a multiple of G, got "

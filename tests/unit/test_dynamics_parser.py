@@ -76,8 +76,10 @@ def test_what_cannot_be_parsed_is_refused(words, upos, error, message):
 
 
 def test_negative_steps_are_refused():
-    with pytest.raises(MalformedSentence, match="steps is -1"):
+    with pytest.raises(ValueError, match="steps is -1"):
         Parser(steps=-1)
+    with pytest.raises(TypeError, match=r"steps is 2\.5, expected a whole number"):
+        Parser(steps=2.5)
 
 
 def test_a_time_step_that_is_too_long_is_noticed():
