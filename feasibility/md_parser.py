@@ -208,7 +208,7 @@ def _caveats(config: Config, metrics: dict[str, Metric], baselines: dict[str, di
         "The static decoders know the charges but not the valences. These are read off the same rules, but a decoder "
         "that scores bonds one by one cannot use them. Without valences relaxation has "
         f"{baselines['without_valence']['uas']:.1f} %, Eisner {baselines['eisner']['uas']:.1f} %.",
-        "Of equal charges the static decoders take the nearer head. With ties broken by dice instead, Eisner loses half "
+        "Of equal charges the static decoders take the nearer head. With ties broken by dice, Eisner loses half "
         "a point on the shipped grammar, and the relaxation would seem to gain it.",
         "Cooling takes the first steps by design, and rest is only tested after it. Without cooling, "
         f"{cold['steps_mean']:.0f} steps are needed on average. Continued for ten times the steps, "
