@@ -98,7 +98,7 @@ def benefits(curved: Numbers, flat: Sequence[Numbers]) -> Numbers:
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Processor seconds of the calling thread; the other threads of a BLAS mostly spin here, and process time would count it."""
+    """Processor seconds of the calling thread: the other threads of a BLAS mostly spin here."""
     begin = time.thread_time()
     action()
     return time.thread_time() - begin
