@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 FORMAT = "toy_grammar.v1"
+# Weights are relative; beyond this their sum could leave the finite numbers.
+MOST_WEIGHT = 1e12
 UPOS = frozenset(
     "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM VERB X".split()  # noqa: SIM905
 )
@@ -143,7 +144,7 @@ def parse_grammar(text: str, name: str) -> Grammar:
     lexicon = _read_lexicon(table.get("lexicon"), name)
     rules = _read_rules(table.get("rules"), lexicon, name)
     start = table.get("start")
-    if start not in {rule.left for rule in rules}:
+    if not isinstance(start, str) or start not in {rule.left for rule in rules}:
         raise MalformedGrammar(f"{name}: start is {start!r}, expected the left side of some rule")
     _check_reach(start, rules, lexicon, name)
     labels = _read_labels(table.get("labels"), lexicon, name)
@@ -162,7 +163,7 @@ def _read_lexicon(table: Any, name: str) -> dict[str, Entry]:
             raise MalformedGrammar(f"{name}: words of tag {tag!r} are {words!r}, expected a list of at least one word")
         if len(set(words)) < len(words):
             raise MalformedGrammar(f"{name}: tag {tag!r} lists a word twice in {words}; remove the repetition")
-        if entry.get("upos") not in UPOS:
+        if not isinstance(entry.get("upos"), str) or entry["upos"] not in UPOS:
             raise MalformedGrammar(
                 f"{name}: upos of tag {tag!r} is {entry.get('upos')!r}, expected one of {' '.join(sorted(UPOS))}"
             )
@@ -202,11 +203,12 @@ def _read_rule(row: Any, place: str) -> Rule:
         raise MalformedGrammar(
             f"{place}: expected one symbol left and a list of at least one right, got {left!r} -> {right!r}"
         )
-    if not isinstance(head, int) or not 1 <= head <= len(right):
+    if isinstance(head, bool) or not isinstance(head, int) or not 1 <= head <= len(right):
         raise MalformedGrammar(f"{place}: head is {head!r}, expected the place of the head child, 1 to {len(right)}")
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < math.inf:
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= MOST_WEIGHT:
         raise MalformedGrammar(
-            f"{place}: weight is {weight!r}, expected a positive finite number; delete a rule to forbid it"
+            f"{place}: weight is {weight!r}, expected a positive number of at most {MOST_WEIGHT:g}; "
+            f"delete a rule to forbid it"
         )
     return Rule(left, tuple(right), head - 1, float(weight))
 
@@ -252,7 +254,7 @@ def _read_labels(table: Any, lexicon: dict[str, Entry], name: str) -> dict[tuple
                         f"{name}: label {label!r} has {bond!r}, "
                         f"expected [[head tags], [dependent tags], 'left' or 'right']"
                     )
-            unknown = [str(tag) for tag in (*heads, *dependents) if tag not in lexicon]
+            unknown = [str(tag) for tag in (*heads, *dependents) if not isinstance(tag, str) or tag not in lexicon]
             if unknown:
                 raise MalformedGrammar(f"{name}: label {label!r} uses {', '.join(unknown)}, which the lexicon lacks")
             for key in [(head, dependent, side) for head in heads for dependent in dependents]:
