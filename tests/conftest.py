@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from feasibility.harness import Artifact, Criterion, Experiment, Metric, Outcome, Track, exact
+
+# The same examples in every run, and no failure for a slow machine; `--hypothesis-profile default` searches anew.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture
