@@ -185,9 +185,11 @@ def _artifacts(config: Config, bench: Bench) -> tuple[Artifact, ...]:
 
 
 def _finding(metrics: dict[str, Metric], baselines: dict[str, dict[str, float]]) -> str:
+    from feasibility.md_parser_measure import best_static
+
     gain = metrics["uas_gain"]
     uas = {name: f"{row['uas']:.1f} %" for name, row in baselines.items() if "uas" in row}
-    best = max(("greedy", "cle", "eisner"), key=lambda name: baselines[name]["uas"])
+    best = best_static(baselines)
     return (
         f"With charges read off the rules, relaxation finds {metrics['uas'].value:.1f} % of the heads in "
         f"{metrics['steps_mean'].value:.0f} steps on average; the best static decoder of the same charges ({best}) "

@@ -260,6 +260,11 @@ def _relaxed_row(bench: Bench, field: ForceField, steps: int) -> dict[str, float
     return row
 
 
+def best_static(baselines: dict[str, dict[str, float]]) -> str:
+    """The name of the static decoder that finds most heads on the charges of the relaxation."""
+    return max(DECODERS, key=lambda name: baselines[name]["uas"])
+
+
 def controls(
     bench: Bench,
     parses: Sequence[Parse],
@@ -271,7 +276,7 @@ def controls(
     grammar, config, sentences = bench.grammar, bench.config, bench.sentences
     trees = [parse.heads for parse in parses]
     counts = count(grammar, trees, sentences)
-    best = max(DECODERS, key=lambda name: baselines[name]["uas"])
+    best = best_static(baselines)
     static = count(grammar, decode(DECODERS[best], bench.field, sentences, config.seed), sentences)
     metrics["uas_gain"] = ratio_interval(counts.heads - static.heads, counts.words, "points", config.seed)
     baselines["eisner"]["uas_gain"] = baselines["eisner"]["uas"] - baselines[best]["uas"]
