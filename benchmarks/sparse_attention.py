@@ -1,255 +1,244 @@
 """How fast is class-structured attention, against every peer in the same run? A gate of correctness first.
 
     python -m benchmarks.sparse_attention --out benchmarks/results
-    python -m benchmarks.sparse_attention --tags tags.txt --patterns budget256/17 --lengths 4096
+    python -m benchmarks.sparse_attention --tags tags.txt --classes c64.txt c256.txt --seconds 420
+    python -m benchmarks.sparse_attention --patterns budget256/17 --lengths 4096 --dims 64 --no-decode
 
 On a GPU: bf16, 16 heads, 32,768 tokens a batch. On a CPU: float32, 4 heads, one text.
-Writes sparse_attention.<device>.json.
+Writes sparse_attention.<device>.json after every cell, so that a run cut short keeps what it has. What matters most
+comes first: the gate, ours beside dense attention at every length, decoding, then the peers that compute the same
+function. `python -m benchmarks.sparse_figures` draws the file.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.functional import scaled_dot_product_attention
 
-from benchmarks.sparse_patterns import Pattern, patterns, read_tags
-from sparse_attn import ClassPlan, class_attention, plan_classes
-from sparse_attn.impl.reference import visible_matrix
+from benchmarks.sparse_decode import decode_cells
+from benchmarks.sparse_gate import gate_checks
+from benchmarks.sparse_options import GPU_TOKENS, parsed
+from benchmarks.sparse_patterns import Pattern, patterns
+from benchmarks.sparse_peers import (
+    FLEX_AUTOTUNED,
+    FLEX_SETTINGS,
+    PEER_LENGTHS,
+    PEERED,
+    TUNE_LENGTHS,
+    TUNED,
+    Peer,
+    check_compiled,
+    dense_peers,
+    flex_peer,
+    masked_peers,
+    mean_keys,
+    planned_run,
+)
+from benchmarks.sparse_report import Report, environment
+from benchmarks.sparse_summary import WAYS, add_speedups
+from benchmarks.sparse_timing import held_mib, kernel_ms, method, peak_mib, timed, wall
+from sparse_attn import ClassPlan, plan_classes
 
-# A plan serves so many layers.
-LAYERS = 12
-# Peers of the same function are slow to compile and to run: some patterns, some lengths.
-PEERED = ("budget256/17", "full/17")
-PEER_LENGTHS = (1024, 4096, 16384)
-Run = Callable[[Tensor, Tensor, Tensor], Tensor]
+# A peer of the same function may differ from ours by rounding, relative to the output, and by no more.
+TOLERANCE = {torch.bfloat16: 2e-2, torch.float32: 1e-4}
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Gate, measure, write; 1 where the gate fails."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder for the JSON")
-    parser.add_argument("--tags", type=Path, help="text file of UPOS numbers (0-16, alphabetical), one a token")
-    parser.add_argument("--patterns", nargs="*", help="only these patterns")
-    parser.add_argument("--lengths", nargs="*", type=int, help="only these lengths")
-    parser.add_argument("--dims", nargs="*", type=int, help="only these head dims")
-    parser.add_argument("--seconds", type=float, default=480, help="stop measuring after so long")
-    options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokens = 32768 if device == "cuda" else 16384
-    tags, origin = read_tags(options.tags, tokens)
-    chosen = [p for p in patterns(tags) if not options.patterns or p.name in options.patterns]
-    gate = [check for pattern in chosen for check in gate_checks(pattern, device)]
-    for check in gate:
-        print(check, file=sys.stderr)
-    if not all(check["passed"] for check in gate):
+    options, text = parsed(__doc__, argv, device)
+    chosen = [p for p in patterns(text) if p.name in options.patterns]
+    bench = Bench(device, chosen, options, text.origins)
+    print(f"writing {bench.report.path}", file=sys.stderr)
+    if not bench.gate():
+        print("the gate failed: nothing is timed", file=sys.stderr)
         return 1
-    lengths = options.lengths or ([1024, 2048, 4096, 8192, 16384, 32768] if device == "cuda" else [4096, 16384])
-    dims = options.dims or ([64, 128] if device == "cuda" else [64])
-    options.out.mkdir(parents=True, exist_ok=True)
-    target = options.out / f"sparse_attention.{device}.json"
-    cells: list[dict[str, Any]] = []
-    for cell in measure(chosen, device, tokens, lengths, dims, time.monotonic() + options.seconds):
-        print(summary(cell), flush=True)
-        cells.append(cell)
-        # Written after every cell: an interrupted run keeps what it has.
-        target.write_text(json.dumps({**environment(device, origin), "gate": gate, "cells": cells}, indent=1) + "\n")
+    for dim in options.dims:
+        bench.ours_and_dense(dim)
+    if options.decode:
+        bench.decode()
+    if options.peers:
+        bench.same_function()
+    print("\n".join(bench.report.finish()))
     return 0
 
 
-def gate_checks(pattern: Pattern, device: str) -> Iterator[dict[str, Any]]:
-    """Output and gradients against float64, at most 1.5 times as far off as eager attention in the same precision."""
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    for tokens in (257, 1000):
-        plan = plan_classes(pattern.class_ids[: 2 * tokens].view(2, tokens).to(device), pattern.rules)
-        generator = torch.Generator().manual_seed(tokens)
-        inputs = [torch.randn(2, 2, tokens, 64, generator=generator).to(device, dtype) for _ in range(4)]
-        truth = gradients(planned_run(plan, "reference"), *(x.double() for x in inputs))
-        errors = {
-            name: [
-                float((x.double() - t).norm() / t.norm()) for x, t in zip(gradients(run, *inputs), truth, strict=True)
-            ]
-            for name, run in (("ours", planned_run(plan, "auto")), ("eager", eager_run(plan)))
-        }
-        passed = all(a <= 1.5 * b + 1e-6 for a, b in zip(errors["ours"], errors["eager"], strict=True))
-        yield {"pattern": pattern.name, "n": tokens, **errors, "passed": passed}
+class Bench:
+    """One run: what is measured, how long it may take, and the report that it fills.
 
+    Args:
+        device: "cuda" or "cpu".
+        chosen: the patterns.
+        options: of the command.
+        origins: where tags and classes come from.
+    """
 
-def measure(
-    chosen: list[Pattern], device: str, tokens: int, lengths: list[int], dims: list[int], deadline: float
-) -> Iterator[dict[str, Any]]:
-    """One cell for each dim, length and run; dense peers first, so that every later cell has its baseline."""
-    for dim in dims:
-        for n in lengths:
-            heads, batch = (16, tokens // n) if device == "cuda" else (4, 1)
-            dtype = torch.bfloat16 if device == "cuda" else torch.float32
-            inputs = [torch.randn(batch, heads, n, dim, device=device, dtype=dtype) for _ in range(4)]
-            base = {"n": n, "D": dim, "H": heads, "B": batch}
-            dense = [{**base, "run": name, **timed(run, inputs)} for name, run in dense_peers(device)]
-            yield from dense
-            fastest = {way: min(cell[way]["ms"] for cell in dense) for way in ("forward", "both")}
-            for pattern in chosen:
-                if time.monotonic() > deadline:
-                    return
-                ids = pattern.class_ids[: batch * n].view(batch, n).to(device)
-                plan, cell = timed_pattern(pattern, ids, inputs, fastest)
-                yield {**base, **cell}
-                if pattern.name in PEERED and n in PEER_LENGTHS:
-                    yield from timed_peers(plan, inputs, {**base, "of": pattern.name})
+    def __init__(
+        self, device: str, chosen: list[Pattern], options: argparse.Namespace, origins: dict[str, str]
+    ) -> None:
+        self.device, self.chosen, self.options = device, chosen, options
+        self.heads = 16 if device == "cuda" else 4
+        self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
+        self.deadline = time.monotonic() + options.seconds
+        head = {**environment(device), **origins, "timing": method(device), "options": vars(options)}
+        self.report = Report(options.out, head)
+        self._keys: dict[tuple[str, int], float] = {}
 
+    def gate(self) -> bool:
+        """Every pattern, every size, every case; whether all are right."""
+        passed = True
+        for pattern in self.chosen:
+            for check in gate_checks(pattern, self.device, self.options.gate_lengths):
+                passed &= check["passed"]
+                self.report.add("gate", check)
+        return passed
 
-def timed_peers(plan: ClassPlan, inputs: list[Tensor], base: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The peers that compute the same function; where one runs out of memory, its cell says so."""
-    for name, run in masked_peers(plan, base["n"]):
-        cell = {**base, "run": f"{name} of {base['of']}"}
+    def ours_and_dense(self, dim: int) -> None:
+        """Dense attention, then every pattern, at every length."""
+        for n in self.options.lengths:
+            inputs, base = self._inputs(n, dim)
+            dense = []
+            for name, peer in dense_peers(self.device).items():
+                pairs = base["B"] * n * (n + 1) / 2
+                cell = timed(peer.run, inputs, graphs=self.options.graphs)
+                dense.append({**base, "run": name, "kind": "dense", **cell, **_tflops(cell, base, pairs)})
+            # Each dense backend against the faster of them, so that the slower one can be read off too.
+            for cell in dense:
+                self.report.add("cells", add_speedups(cell, dense))
+            for pattern in self.chosen:
+                if self._is_late(f"{pattern.name} n={n} D={dim}"):
+                    continue
+                self.report.add("cells", add_speedups({**base, **self._own_cell(pattern, base, inputs)}, dense))
+
+    def decode(self) -> None:
+        """Tokens one by one after a short and a long text, on this device and on the CPU."""
+        pattern = next((p for p in self.chosen if p.rules.valence is not None), None)
+        if pattern is None:
+            return
+        for device in dict.fromkeys((self.device, "cpu")):
+            if not self._is_late(f"decoding on {device}"):
+                for cell in decode_cells(pattern, device, 16 if device == "cuda" else 4, self.options.decode_texts):
+                    self.report.add("decode", cell)
+
+    def same_function(self) -> None:
+        """The peers that compute what our patterns compute; what takes long to compile comes last."""
+        first, *others = self.options.dims
+        self._masked_peers(first)
+        if self.device == "cuda":
+            self._tuned_flex(first, FLEX_SETTINGS)
+        for dim in others:
+            self._masked_peers(dim)
+        if self.device == "cuda":
+            self._tuned_flex(first, FLEX_AUTOTUNED)
+
+    def _masked_peers(self, dim: int) -> None:
+        for n, pattern in self._peered(PEER_LENGTHS, PEERED):
+            inputs, base = self._inputs(n, dim)
+            plan = self._plan(pattern, base)
+            for name, make in masked_peers(pattern, n, self.device).items():
+                if not self._is_late(f"{name} of {pattern.name} n={n} D={dim}"):
+                    cell = {**base, "run": name, "kind": "peer", "of": pattern.name}
+                    self.report.add("cells", cell | self._peer_cell(make, plan, inputs))
+
+    def _tuned_flex(self, dim: int, settings: dict[str, dict[str, Any]]) -> None:
+        """FlexAttention under other settings than its defaults."""
+        for n, pattern in self._peered(TUNE_LENGTHS, TUNED):
+            inputs, base = self._inputs(n, dim)
+            plan = self._plan(pattern, base)
+            for setting, given in settings.items():
+                if not self._is_late(f"flex, {setting}, of {pattern.name} n={n} D={dim}"):
+                    cell = {**base, "run": f"flex, {setting}", "kind": "peer", "of": pattern.name}
+                    self.report.add("cells", cell | self._peer_cell(partial(flex_peer, **given), plan, inputs))
+
+    def _peered(self, lengths: tuple[int, ...], names: tuple[str, ...]) -> Iterator[tuple[int, Pattern]]:
+        """The lengths and patterns among those asked for; where none of the lengths is, all that were asked for."""
+        wanted = [n for n in lengths if n in self.options.lengths] or self.options.lengths
+        by_name = {p.name: p for p in self.chosen}
+        return ((n, by_name[name]) for n in wanted for name in names if name in by_name)
+
+    def _inputs(self, n: int, dim: int) -> tuple[list[Tensor], dict[str, Any]]:
+        batch = GPU_TOKENS // n if self.device == "cuda" else 1
+        generator = torch.Generator(device=self.device).manual_seed(n + dim)
+        shape = (batch, self.heads, n, dim)
+        inputs = [torch.randn(shape, generator=generator, device=self.device, dtype=self.dtype) for _ in range(4)]
+        return inputs, {"n": n, "D": dim, "H": self.heads, "B": batch}
+
+    def _plan(self, pattern: Pattern, base: dict[str, Any]) -> ClassPlan:
+        ids = pattern.class_ids[: base["B"] * base["n"]].view(base["B"], base["n"]).to(self.device)
+        return plan_classes(ids, pattern.rules)
+
+    def _own_cell(self, pattern: Pattern, base: dict[str, Any], inputs: list[Tensor]) -> dict[str, Any]:
+        """Times, memory, the plan's own time and memory, useful arithmetic."""
+        plan = self._plan(pattern, base)
+        make = lambda: plan_classes(plan.class_ids, pattern.rules)  # noqa: E731
+        at = (pattern.name, base["n"])
+        if at not in self._keys:
+            self._keys[at] = mean_keys(plan)
+        cell = {"run": pattern.name, "kind": "ours", "bounded": pattern.is_bounded, "keys": self._keys[at]}
+        cell |= timed(planned_run(plan), inputs, graphs=self.options.graphs)
+        cell |= _tflops(cell, base, self._keys[at] * base["B"] * base["n"])
+        # After it has served, so that what a plan builds on demand is counted.
+        held = held_mib(plan, without=(plan.class_ids,))
+        cell |= {"plan_mib": held, "plan_share": held / (8 * held_mib(inputs[0]))}
+        cell |= wall("plan", make, self.device) | wall("plan_forward", torch.no_grad()(make), self.device)
+        if self.device == "cuda":
+            cell |= {"plan_gpu_ms": kernel_ms(make), "plan_peak_mib": peak_mib(make)}
+        return cell
+
+    def _peer_cell(
+        self, make: Callable[[ClassPlan, int], Peer], plan: ClassPlan, inputs: list[Tensor]
+    ) -> dict[str, Any]:
+        """Times of a peer that gives what ours gives; otherwise why it has none."""
         try:
-            cell |= timed(run, inputs)
-        except torch.OutOfMemoryError:
-            cell["failed"] = "out of memory"
-        yield cell
+            begin = time.perf_counter()
+            peer = make(plan, self.heads)
+            with torch.no_grad():
+                ours, theirs = planned_run(plan)(*inputs[:3]), peer.run(*inputs[:3])
+            if peer.compiles:
+                check_compiled()
+            cell: dict[str, Any] = {"setup_s": time.perf_counter() - begin}
+            cell["difference"] = float((ours - theirs).float().norm() / ours.float().norm())
+            if not cell["difference"] <= TOLERANCE[self.dtype]:
+                return {**cell, "failed": "gives something else"}
+            cell |= timed(peer.run, inputs, WAYS[:1])
+            if peer.prepare is not None:
+                cell |= wall("plan", peer.prepare, self.device)
+        # Out of memory, or one of the many ways in which torch.compile fails: the run goes on, and the cell says it.
+        except Exception as error:
+            return {"failed": _told(error)}
+        try:
+            cell |= timed(peer.run, inputs, WAYS[1:]) if peer.trains else {"both_failed": "no backward here"}
+        except Exception as error:
+            cell["both_failed"] = _told(error)
+        return add_speedups(cell, ())
+
+    def _is_late(self, what: str) -> bool:
+        """Whether the time is up; then the report names what was left out."""
+        late: bool = time.monotonic() > self.deadline
+        if late:
+            self.report.add("skipped", {"run": what, "why": f"{self.options.seconds:.0f} seconds were up"})
+        return late
 
 
-def timed_pattern(
-    pattern: Pattern, ids: Tensor, inputs: list[Tensor], fastest: dict[str, float]
-) -> tuple[ClassPlan, dict[str, Any]]:
-    """The plan and its cell: speed against the faster dense backend, without the plan and with its share a layer."""
-    plan = plan_classes(ids, pattern.rules)
-    plan_ms = wall_ms(lambda: plan_classes(ids, pattern.rules), ids.device.type)
-    cell = {"run": pattern.name, "plan_ms": plan_ms}
-    cell |= timed(planned_run(plan, "auto"), inputs)
-    for way, dense_ms in fastest.items():
-        cell[way]["speedup"] = dense_ms / cell[way]["ms"]
-        cell[way]["speedup_with_plan"] = dense_ms / (cell[way]["ms"] + plan_ms / LAYERS)
-    return plan, cell
+def _tflops(cell: dict[str, Any], base: dict[str, Any], pairs: float) -> dict[str, float]:
+    """Useful arithmetic a second, 10^12 operations: two products forward and five backward, over the visible pairs."""
+    products = {"forward": 2, "both": 7}
+    return {
+        f"{way}_tflops": 2 * products[way] * base["D"] * base["H"] * pairs / cell[f"{way}_ms"] / 1e9
+        for way in WAYS
+        if f"{way}_ms" in cell
+    }
 
 
-def dense_peers(device: str) -> Iterator[tuple[str, Run]]:
-    """Dense causal attention: cuDNN and flash on a GPU, torch's own on a CPU."""
-    backends = {"dense": SDPBackend.FLASH_ATTENTION}
-    if device == "cuda":
-        backends = {"dense cudnn": SDPBackend.CUDNN_ATTENTION, "dense flash": SDPBackend.FLASH_ATTENTION}
-    for name, backend in backends.items():
-
-        def run(q: Tensor, k: Tensor, v: Tensor, backend: SDPBackend = backend) -> Tensor:
-            with sdpa_kernel(backend):
-                return scaled_dot_product_attention(q, k, v, is_causal=True)
-
-        yield name, run
-
-
-def masked_peers(plan: ClassPlan, n: int) -> Iterator[tuple[str, Run]]:
-    """The same function by others: FlexAttention in reading order, SDPA with the mask written out, eager."""
-    if plan.device.type == "cuda":
-        from torch.nn.attention.flex_attention import flex_attention
-
-        from sparse_attn.impl.flex import to_block_mask
-
-        # Each mask and shape is a graph of its own; beyond eight torch would quietly run FlexAttention uncompiled.
-        torch._dynamo.reset()
-        compiled, blocks = torch.compile(flex_attention, dynamic=False), to_block_mask(plan)
-        yield "flex", lambda q, k, v: compiled(q, k, v, block_mask=blocks)
-    if n <= 4096:
-        seen = visible_matrix(plan.class_ids, plan.segments, plan.rules)[:, None]
-        yield "sdpa+mask", lambda q, k, v: scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        yield "eager", eager_run(plan)
-
-
-def planned_run(plan: ClassPlan, backend: str) -> Run:
-    """Ours, by the named backend."""
-    return lambda q, k, v: class_attention(q, k, v, plan, backend=backend)
-
-
-def eager_run(plan: ClassPlan) -> Run:
-    """softmax(q k^T, masked) v with every matrix in memory."""
-    hidden = ~visible_matrix(plan.class_ids, plan.segments, plan.rules)[:, None]
-
-    def run(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        logits = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5
-        return torch.softmax(logits.masked_fill(hidden, -torch.inf), dim=-1) @ v
-
-    return run
-
-
-def gradients(run: Run, q: Tensor, k: Tensor, v: Tensor, grad: Tensor) -> list[Tensor]:
-    """Output and the gradients by query, key and value."""
-    leaves = [x.detach().requires_grad_() for x in (q, k, v)]
-    out = run(*leaves)
-    return [out.detach(), *torch.autograd.grad(out, leaves, grad)]
-
-
-def timed(run: Run, inputs: list[Tensor]) -> dict[str, Any]:
-    """Median, 20th and 80th percentile of forward and of forward and backward, ms; peak memory beyond the tensors."""
-    q, k, v, grad = (x.detach() for x in inputs)
-    cell: dict[str, Any] = {}
-    with torch.no_grad():
-        cell["forward"] = percentiles(lambda: run(q, k, v), q.device.type)
-    cell["both"] = percentiles(lambda: gradients(run, q, k, v, grad), q.device.type)
-    if q.is_cuda:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        gradients(run, q, k, v, grad)
-        own = 4 * q.numel() * q.element_size()  # output and three gradients
-        cell["extra_mib"] = (torch.cuda.max_memory_allocated() - before - own) / 2**20
-    return cell
-
-
-def percentiles(work: Callable[[], object], device: str) -> dict[str, float]:
-    """Timed by events on a GPU after a warm-up of 25 ms, over 100 ms; on a CPU five runs after one."""
-    if device == "cuda":
-        from triton.testing import do_bench
-
-        middle, low, high = do_bench(work, quantiles=[0.5, 0.2, 0.8])
-    else:
-        times = sorted(wall_ms(work, device, repeats=1) for _ in range(5))
-        middle, low, high = statistics.median(times), times[1], times[3]
-    return {"ms": middle, "p20": low, "p80": high}
-
-
-def wall_ms(work: Callable[[], object], device: str, repeats: int = 5) -> float:
-    """Median wall-clock milliseconds, the device's work included; one warm-up."""
-    times = []
-    for _ in range(repeats + 1):
-        begin = time.perf_counter()
-        work()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        times.append(1e3 * (time.perf_counter() - begin))
-    return statistics.median(times[1:])
-
-
-def environment(device: str, tags: str) -> dict[str, Any]:
-    """Where the numbers come from."""
-    from importlib.util import find_spec
-
-    found = {"schema": "asa.benchmark.v1", "torch": torch.__version__, "tags": tags, "layers_per_plan": LAYERS}
-    if find_spec("triton") is not None:
-        import triton
-
-        found["triton"] = triton.__version__
-    found["device"] = torch.cuda.get_device_name() if device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    return found
-
-
-def summary(cell: dict[str, Any]) -> str:
-    """One line of the table."""
-    line = f"{cell['run']:34} n={cell['n']:<6} D={cell['D']:<4}"
-    if "failed" in cell:
-        return f"{line} {cell['failed']}"
-    for way in ("forward", "both"):
-        line += f" {way} {cell[way]['ms']:8.3f} ms"
-        if "speedup" in cell[way]:
-            line += f" ({cell[way]['speedup']:.2f}x, with plan {cell[way]['speedup_with_plan']:.2f}x)"
-    return line + (f" plan {cell['plan_ms']:.2f} ms" if "plan_ms" in cell else "")
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def list_keys(stream: Stream, shape: TileShape) -> TileLists:
     # In reading order the list of a causal tile must not depend on the classes of its later rows, or rounding would
     # carry news of the future to the earlier ones: under a valence, where that costs little, every class counts as
     # allowed, and the tile's own tokens come last.
-    in_order = rules.causal and shape.stretch == 0
+    in_order = rules.causal and shape.stretch == 0 and rules.budget is None
     everyone = in_order and rules.valence is not None
     allowed = torch.ones_like(tiles.present) if everyone else _any_row(tiles.present, allow)
     runs = _Runs(stream, tiles)

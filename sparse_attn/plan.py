@@ -7,6 +7,7 @@ backward pass.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -101,29 +102,46 @@ def plan_classes(
     Cost: one sort, O(B N C) at most besides; see `sparse_attn.lists` for the tile lists.
     """
     _check_class_ids(class_ids, rules)
-    first, last = _text_bounds(class_ids, cu_seqlens)
     real = None if valid is None else _checked_valid(valid, class_ids)
-    _check_range(class_ids, real, rules)
     tokens = class_ids.shape[1]
     queries = tokens if num_queries is None else num_queries
     if not 1 <= queries <= tokens:
         raise ShapeError(f"num_queries must lie in [1, {tokens}] (the tokens of a sequence), got {num_queries}")
+    if class_ids.is_cuda and find_spec("triton") is not None:
+        return _plan_on_device(class_ids, rules, real, cu_seqlens, queries)
+    _check_range(class_ids, real, rules)
+    first, last = _text_bounds(class_ids, cu_seqlens)
     stream = build_stream(class_ids, first, last, real, rules, queries)
-    bias = None if rules.bias is None else rules.bias.to(class_ids.device)
-    segments = first.view_as(class_ids) if real is None else torch.where(real, first.view_as(class_ids), -1)
-    plan = ClassPlan(rules, class_ids, segments, stream, queries, valid is not None, bias)
-    _build_lists(plan)
+    plan = _plan_of(stream, class_ids, real)
+    if class_ids.device.type == "cpu":
+        # What the device's own backend will ask for, so that no compiled graph has to build it.
+        plan.key_lists(cpu_shape(rules))
     return plan
 
 
-def _build_lists(plan: ClassPlan) -> None:
-    """Build what the device's own backend will ask for, so that no compiled graph has to."""
-    if plan.device.type == "cuda":
-        plan.key_lists(kernel_key_shape(plan.rules))
-        if torch.is_grad_enabled():
-            plan.query_lists(kernel_query_shape(plan.rules))
-    else:
-        plan.key_lists(cpu_shape(plan.rules))
+def _plan_on_device(
+    class_ids: Tensor, rules: ClassRules, real: Tensor | None, cu_seqlens: Tensor | None, queries: int
+) -> ClassPlan:
+    """As `plan_classes`, by kernels; the lists of both passes come with it."""
+    from sparse_attn.impl.triton.planning import plan_on_device
+
+    bounds = None if cu_seqlens is None else _text_bounds(class_ids, cu_seqlens)
+    made = plan_on_device(class_ids, rules, real, bounds, queries, torch.is_grad_enabled())
+    if made is None:
+        _check_range(class_ids, real, rules)
+        raise AssertionError("class ids that a kernel refused are in range")
+    plan = _plan_of(made.stream, class_ids, real)
+    plan._lists["keys", kernel_key_shape(rules)] = made.keys
+    if made.queries is not None:
+        plan._lists["queries", kernel_query_shape(rules)] = made.queries
+    return plan
+
+
+def _plan_of(stream: Stream, class_ids: Tensor, real: Tensor | None) -> ClassPlan:
+    first = stream.first.view_as(class_ids)
+    segments = first if real is None else torch.where(real, first, -1)
+    bias = stream.rules.tables(class_ids.device)[2]
+    return ClassPlan(stream.rules, class_ids, segments, stream, stream.queries, real is not None, bias)
 
 
 def _check_class_ids(class_ids: Tensor, rules: ClassRules) -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from sparse_attn.errors import DtypeError, NonFiniteError, RulesError, UnsupportedError
 
@@ -49,6 +51,8 @@ class ClassRules:
     valence: int | None
     window: int
     global_classes: tuple[int, ...]
+    _tables: dict[torch.device, tuple[Tensor, Tensor, Tensor | None]]
+    _ranks: dict[torch.device, tuple[Tensor, Tensor]]
 
     def __init__(
         self,
@@ -66,7 +70,7 @@ class ClassRules:
             raise RulesError(
                 f"got both budget={budget} and valence={valence}: the two bounds exclude each other, drop one"
             )
-        values = {
+        values: dict[str, Any] = {
             "allow": allow,
             "bias": _checked_bias(bias, classes),
             "causal": bool(causal),
@@ -74,6 +78,8 @@ class ClassRules:
             "valence": None if valence is None else _checked_count("valence", valence, least=1),
             "window": _checked_count("window", window, least=0),
             "global_classes": _checked_globals(global_classes, classes),
+            "_tables": {},
+            "_ranks": {},
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -82,6 +88,33 @@ class ClassRules:
     def classes(self) -> int:
         """C, the number of classes."""
         return self.allow.shape[0]
+
+    def tables(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+        """On the device, with a row and a column for padding, which bonds with nothing; kept after the first call.
+
+        Returns: allow [C + 1, C + 1] bool; whether a class is global [C + 1] bool; the bias as given, or None.
+        """
+        if device not in self._tables:
+            allow = pad(self.allow, (0, 1, 0, 1), value=False)
+            is_global = torch.zeros(self.classes + 1, dtype=torch.bool)
+            is_global[list(self.global_classes)] = True
+            bias = None if self.bias is None else self.bias.to(device)
+            self._tables[device] = allow.to(device), is_global.to(device), bias
+        return self._tables[device]
+
+    def ranks(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """An order of the classes in which neighbours have similar rules; kept after the first call.
+
+        Returns: the rank of each class as a query and as a key, padding last. [C + 1] int32 each.
+        """
+        if device not in self._ranks:
+            self._ranks[device] = _similar(self.allow).to(device), _similar(self.allow.T).to(device)
+        return self._ranks[device]
+
+    @cached_property
+    def allows_all(self) -> bool:
+        """Whether every class may bond with every class."""
+        return bool(self.allow.all())
 
     @property
     def is_bounded(self) -> bool:
@@ -126,3 +159,17 @@ def _checked_globals(global_classes: Iterable[int], classes: int) -> tuple[int, 
     if wrong:
         raise RulesError(f"global_classes must lie in [0, {classes}), got {wrong}")
     return found
+
+
+def _similar(allow: Tensor) -> Tensor:
+    """Ranks in a walk from each class to the nearest not yet taken, beginning with the one that allows most."""
+    classes = allow.shape[0]
+    distance = torch.cdist(allow.float(), allow.float(), p=1)
+    walk = [int(allow.sum(1).argmax())]
+    for _ in range(classes - 1):
+        nearest = distance[walk[-1]].clone()
+        nearest[walk] = torch.inf
+        walk.append(int(nearest.argmin()))
+    rank = torch.empty(classes + 1, dtype=torch.int32)
+    rank[torch.tensor([*walk, classes])] = torch.arange(classes + 1, dtype=torch.int32)
+    return rank

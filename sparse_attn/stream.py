@@ -7,6 +7,7 @@ all just spans of one stream. C classes; class C is padding. All tensors live on
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -29,7 +30,6 @@ class Stream:
         floor: [M] int32, the oldest key that the query's budget reaches (`first` without a budget).
         until: [M] int32, the first query for which the key's valence is used up (`last` without a valence).
         order: [M] int32, tokens sorted by class, then position; padding last.
-        ranks: [M] int64, classes * (M + 1) + position in that order: `offset` searches it.
         allow: [C + 1, C + 1] bool; the padding row and column are False.
         is_global: [C + 1] bool.
         queries: the last so many tokens of each sequence ask, the others are only keys.
@@ -42,7 +42,6 @@ class Stream:
     floor: Tensor
     until: Tensor
     order: Tensor
-    ranks: Tensor
     allow: Tensor
     is_global: Tensor
     rules: ClassRules
@@ -53,6 +52,11 @@ class Stream:
     def size(self) -> int:
         """M, the number of tokens in the stream."""
         return self.classes.shape[0]
+
+    @cached_property
+    def ranks(self) -> Tensor:
+        """[M] int64, class * (M + 1) + position in the order of `order`: `offset` searches it."""
+        return self.classes[self.order].long() * (self.size + 1) + self.order
 
     def offset(self, classes: Tensor, position: Tensor) -> Tensor:
         """Where in `order` the tokens of a class that lie at or after a position begin.
@@ -106,17 +110,11 @@ def build_stream(
     classes = class_ids.flatten().int()
     if real is not None:
         classes = torch.where(real.flatten(), classes, rules.classes)
-    size, device = classes.shape[0], classes.device
     order = torch.argsort(classes, stable=True)
-    ranks = classes[order].long() * (size + 1) + order
-    allow = torch.zeros(rules.classes + 1, rules.classes + 1, dtype=torch.bool, device=device)
-    allow[:-1, :-1] = rules.allow.to(device)
-    is_global = torch.zeros(rules.classes + 1, dtype=torch.bool, device=device)
-    if rules.global_classes:
-        is_global[torch.tensor(rules.global_classes, device=device)] = True
-    floor = first if rules.budget is None else _budget_floor(classes, first, last, allow[:-1], rules)
+    allow, is_global, _ = rules.tables(class_ids.device)
+    floor = first if rules.budget is None else budget_floor(classes, first, last, allow[:-1], rules)
     until = last if rules.valence is None else _valence_until(classes, first, last, order, rules)
-    return Stream(classes, first, last, floor, until, order.int(), ranks, allow, is_global, rules, queries, tokens)
+    return Stream(classes, first, last, floor, until, order.int(), allow, is_global, rules, queries, tokens)
 
 
 def _valence_until(classes: Tensor, first: Tensor, last: Tensor, order: Tensor, rules: ClassRules) -> Tensor:
@@ -133,7 +131,7 @@ def _valence_until(classes: Tensor, first: Tensor, last: Tensor, order: Tensor, 
     return until
 
 
-def _budget_floor(classes: Tensor, first: Tensor, last: Tensor, allow: Tensor, rules: ClassRules) -> Tensor:
+def budget_floor(classes: Tensor, first: Tensor, last: Tensor, allow: Tensor, rules: ClassRules) -> Tensor:
     """The k-th largest candidate of each query: keys before it are out of reach."""
     k = rules.budget or 1
     size, device = classes.shape[0], classes.device

@@ -5,8 +5,6 @@ T tiles of R rows, W words a row in all.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import torch
 from torch import Tensor
 
@@ -36,10 +34,6 @@ def pack_words(
     total = int(groups.sum())
     words = torch.empty(total, rows.shape[1], dtype=torch.int32, device=rows.device)
     tile = torch.repeat_interleave(groups, output_size=total)
-    if rows.is_cuda and find_spec("triton") is not None:
-        from sparse_attn.impl.triton.words import pack_on_device
-
-        return pack_on_device(stream, rows, entries, meta, tile, words, rows_are_queries)
     number = torch.arange(total, device=rows.device) - meta[tile, 3]
     begin = meta[tile, 0] + meta[tile, 1] + 32 * number
     bit = torch.arange(32, device=rows.device)

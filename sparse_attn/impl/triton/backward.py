@@ -229,6 +229,7 @@ def backward(
             "HAS_BIAS": bias is not None, "HAS_FULL": has_full, "HEAD_DIM": head_dim, "BLOCK_D": block_d(head_dim),
             "BLOCK_M": rows.shape[1], "BLOCK_N": sizes.block_n, "PRECISION": "ieee",
             "WIDE": is_wide(query, key, value, out, grad), "num_stages": sizes.stages, "num_warps": sizes.warps,
+            "maxnreg": sizes.registers,
         }  # fmt: skip
 
     strides = (*query.stride()[:3], *key.stride()[:3], *value.stride()[:3])

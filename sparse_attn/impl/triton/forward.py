@@ -63,7 +63,7 @@ def class_attention_fwd_kernel(
     v_stride_b, v_stride_h, v_stride_n, o_stride_b, o_stride_h, o_stride_n,
     heads, group, num_keys, num_queries, num_classes, scale_log2,
     HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
-    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+    BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, FULL_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """One program a (tile, head)."""
     tile = tl.load(launch_ptr + tl.program_id(0)).to(tl.int64)
@@ -87,11 +87,11 @@ def class_attention_fwd_kernel(
     # A finite start: a row that has seen nothing yet must not compute inf - inf.
     peak = tl.full([BLOCK_M], -1.0e30, tl.float32)
     if HAS_FULL:
-        for start in range(0, full, BLOCK_N):
+        for start in range(0, full, FULL_N):
             acc, total, peak = _attend(
                 acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
                 list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
-                False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
+                False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, FULL_N, PRECISION, WIDE,
             )  # fmt: skip
     for start in range(0, length - full, BLOCK_N):
         acc, total, peak = _attend(
@@ -147,7 +147,7 @@ def forward(
         *query.stride()[:3], *key.stride()[:3], *value.stride()[:3], *out.stride()[:3],
         heads, heads // key.shape[1], key.shape[2], queries, table.shape[-1], scale * LOG2E,
         HAS_BIAS=bias is not None, HAS_FULL=has_full, HEAD_DIM=head_dim, BLOCK_D=block_d(head_dim),
-        BLOCK_M=rows.shape[1], BLOCK_N=sizes.block_n, PRECISION="ieee", WIDE=is_wide(query, key, value, out),
-        num_stages=sizes.stages, num_warps=sizes.warps,
+        BLOCK_M=rows.shape[1], BLOCK_N=sizes.block_n, FULL_N=sizes.full_n, PRECISION="ieee",
+        WIDE=is_wide(query, key, value, out), num_stages=sizes.stages, num_warps=sizes.warps, maxnreg=sizes.registers,
     )  # fmt: skip
     return out, lse

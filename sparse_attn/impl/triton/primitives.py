@@ -20,11 +20,13 @@ LOG2E = 1.4426950408889634
 
 @dataclass(frozen=True)
 class BlockSizes:
-    """How a kernel is cut: entries a step, pipeline stages, warps."""
+    """How a kernel is cut: entries a step, pipeline stages, warps; entries a step where every row sees them all."""
 
     block_n: int
     stages: int
     warps: int = 4
+    full_n: int = 64
+    registers: int | None = None
 
 
 def block_d(head_dim: int) -> int:
@@ -36,14 +38,17 @@ def forward_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
     """Measured on an H200; float32 and wide heads take smaller steps to fit shared memory."""
     if dtype == torch.float32:
         return _float32_sizes(head_dim)
-    return BlockSizes(64, 2) if head_dim <= 64 else BlockSizes(32, 3 if head_dim <= 128 else 2)
+    return BlockSizes(64, 2, full_n=128) if head_dim <= 64 else BlockSizes(32, 3 if head_dim <= 128 else 2)
 
 
 def dq_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
     """As `forward_sizes`, for the gradient by the queries."""
     if dtype == torch.float32:
         return _float32_sizes(head_dim)
-    return BlockSizes(32, 2 if head_dim <= 64 else 3 if head_dim <= 128 else 1)
+    if head_dim <= 64:
+        # Fewer registers than the compiler would take: more programs at a time.
+        return BlockSizes(64, 2, registers=128)
+    return BlockSizes(32, 3 if head_dim <= 128 else 1)
 
 
 def dkv_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
@@ -54,7 +59,7 @@ def dkv_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
 
 
 def _float32_sizes(head_dim: int) -> BlockSizes:
-    return BlockSizes(32 if head_dim <= 64 else 16, 1)
+    return BlockSizes(32 if head_dim <= 64 else 16, 1, full_n=32 if head_dim <= 64 else 16)
 
 
 def is_wide(*tensors: Tensor) -> bool:

@@ -1,0 +1,216 @@
+# Triton ships no types, and its kernels take none; the functions that launch them are typed.
+# mypy: disable-error-code="import-untyped,import-not-found,no-untyped-def,no-untyped-call,no-any-return"
+"""A whole plan on a device: some fifteen launches and one wait, where the definitions in torch take hundreds.
+
+B batch, N tokens, M = B * N, C classes, T tiles of R rows, K runs of a tile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import triton
+from torch import Tensor
+
+from sparse_attn.impl.triton.budget import budget_floor
+from sparse_attn.impl.triton.listing import (
+    STEP,
+    fill_lists_kernel,
+    find_runs_kernel,
+    place_lists_kernel,
+    rank_tiles_kernel,
+)
+from sparse_attn.impl.triton.replay import Packed, pack, replayed
+from sparse_attn.impl.triton.sorting import SortedStream, sort_by_class, sort_by_rank, sort_by_reach
+from sparse_attn.lists import TileLists
+from sparse_attn.rows import kernel_key_shape, kernel_query_shape, key_rows, query_rows
+from sparse_attn.rules import ClassRules
+from sparse_attn.stream import Stream
+
+
+@dataclass(frozen=True, eq=False)
+class DevicePlan:
+    """What planning on a device returns.
+
+    Args:
+        stream: the batch as one flat stream.
+        keys: for each tile of queries the keys that it needs.
+        queries: for each tile of keys the queries that need it; None where no gradient was asked for.
+    """
+
+    stream: Stream
+    keys: TileLists
+    queries: TileLists | None
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """All of a plan that has a size known beforehand: what lies before the wait, and can be recorded and replayed.
+
+    Args:
+        kept: what the plan will hold: classes, first, last, order, floor, until [M], meta [T, 4] and launch [T] of both
+            kinds of tiles, then the tiles of queries and, for gradients, those of keys.
+        runs: begins and running ends of the runs of each kind of tile.
+        totals: [5] int64, entries and words of both kinds, and whether a class id is wrong.
+    """
+
+    kept: Packed
+    runs: list[tuple[Tensor, Tensor]]
+    totals: Tensor
+
+
+def plan_on_device(
+    class_ids: Tensor,
+    rules: ClassRules,
+    valid: Tensor | None,
+    bounds: tuple[Tensor, Tensor] | None,
+    queries: int,
+    with_gradient: bool,
+) -> DevicePlan | None:
+    """Plan a batch with the tile shapes of `sparse_attn.impl.triton`.
+
+    Args:
+        class_ids: [B, N] integers.
+        rules: the rules.
+        valid: [B, N] bool or None.
+        bounds: [M] int32 first and one-past-last position of each token's text; None for a text a sequence.
+        queries: the last so many tokens of each sequence ask.
+        with_gradient: whether to make the lists of queries too.
+
+    Returns: the plan; None where a class id of a real token lies outside [0, C).
+
+    Cost: O(M log M + T C log M + entries); waits for the device once.
+    """
+
+    def work(ids: Tensor, real: Tensor | None, first: Tensor | None, last: Tensor | None) -> Draft:
+        given = None if first is None or last is None else (first, last)
+        return _draft(ids, rules, real, given, queries, with_gradient)
+
+    first, last = (None, None) if bounds is None else bounds
+    draft = replayed(work, (class_ids, valid, first, last), (rules, queries, with_gradient))
+    # The only wait: how much room the lists take, and whether the class ids were fit to be planned.
+    *room, has_wrong_class = draft.totals.tolist()
+    if has_wrong_class:
+        return None
+    classes, first, last, order, floor, until, meta, launch, *tiles = draft.kept.copies()
+    allow, is_global, _ = rules.tables(class_ids.device)
+    stream = Stream(classes, first, last, floor, until, order, allow, is_global, rules, queries, class_ids.shape[1])
+    lists, begin = [], 0
+    for i, rows in enumerate(tiles):
+        own = slice(begin, begin + rows.shape[0])
+        entries, words = _fill(stream, rows, draft.runs[i], meta[own], room[2 * i : 2 * i + 2], i == 1)
+        lists.append(TileLists(rows, entries, meta[own], words, launch[own]))
+        begin += rows.shape[0]
+    return DevicePlan(stream, lists[0], lists[1] if with_gradient else None)
+
+
+def _draft(
+    class_ids: Tensor,
+    rules: ClassRules,
+    valid: Tensor | None,
+    bounds: tuple[Tensor, Tensor] | None,
+    queries: int,
+    with_gradient: bool,
+) -> Draft:
+    tokens, device = class_ids.shape[1], class_ids.device
+    allow, is_global, _ = rules.tables(device)
+    found = sort_by_class(class_ids, valid, bounds, rules)
+    floor, until, key_tiles = found.first, found.last, None
+    if rules.budget is not None:
+        floor = budget_floor(found, allow, rules)
+    if rules.valence is not None:
+        until, key_tiles = sort_by_reach(found, tokens, floor, rules, kernel_query_shape(rules).rows)
+    stream = Stream(
+        found.classes, found.first, found.last, floor, until, found.order, allow, is_global, rules, queries, tokens
+    )
+    tiles = [_query_tiles(stream, found)]
+    if with_gradient:
+        tiles.append(_key_tiles(stream, found) if key_tiles is None else key_tiles)
+    counts = [rows.shape[0] for rows in tiles] + [0]
+    sizes = torch.empty((sum(counts), 2), dtype=torch.int32, device=device)
+    meta = torch.empty((sum(counts), 4), dtype=torch.int64, device=device)
+    launch = torch.empty(sum(counts), dtype=torch.int32, device=device)
+    totals = torch.empty(5, dtype=torch.int64, device=device)
+    runs = [_find_runs(stream, found, rows, sizes[i * counts[0] :], i == 1) for i, rows in enumerate(tiles)]
+    full_steps = kernel_key_shape(rules).full_step, kernel_query_shape(rules).full_step
+    place_lists_kernel[(len(tiles),)](sizes, meta, found.bad, totals, *counts[:2], *full_steps, CHUNK=1024)
+    rank_tiles_kernel[(sum(-(-count // 64) for count in counts),)](meta, launch, *counts[:2], CHUNK=64)
+    kept = [found.classes, found.first, found.last, found.order, floor, until, meta, launch, *tiles]
+    return Draft(pack(kept), runs, totals)
+
+
+def _query_tiles(stream: Stream, found: SortedStream) -> Tensor:
+    """The asking tokens in tiles; in reading order there is only room for them, see `find_runs_kernel`."""
+    rules, shape = stream.rules, kernel_key_shape(stream.rules)
+    if _keeps_order(rules):
+        tiles = stream.size // stream.tokens * -(-stream.queries // shape.rows)
+        return torch.empty((tiles, shape.rows), dtype=torch.int32, device=stream.classes.device)
+    if stream.queries < stream.tokens:
+        return query_rows(stream, shape)
+    if rules.budget is not None:
+        return sort_by_reach(found, stream.tokens, stream.floor, rules, shape.rows)[1]
+    rank = rules.ranks(stream.classes.device)[0]
+    return sort_by_rank(found, stream.tokens, rank, shape.stretch, shape.rows)
+
+
+def _key_tiles(stream: Stream, found: SortedStream) -> Tensor:
+    """All tokens in tiles, where no valence has sorted them."""
+    shape = kernel_query_shape(stream.rules)
+    if shape.stretch == 0:
+        return key_rows(stream, shape)
+    rank = stream.rules.ranks(stream.classes.device)[1]
+    return sort_by_rank(found, stream.tokens, rank, shape.stretch, shape.rows)
+
+
+def _find_runs(
+    stream: Stream, found: SortedStream, rows: Tensor, sizes: Tensor, transposed: bool
+) -> tuple[Tensor, Tensor]:
+    """Begins and running ends of the runs of each tile. [T, K] int32 each."""
+    rules, tiles = stream.rules, rows.shape[0]
+    in_reading_order = not transposed and _keeps_order(rules)
+    in_order = in_reading_order and rules.causal
+    split = not rules.is_bounded and not in_order and not (transposed and stream.queries < stream.tokens)
+    runs = 3 * rules.classes if split else rules.classes + in_order
+    begins, ends = torch.empty((2, tiles, runs), dtype=torch.int32, device=rows.device)
+    find_runs_kernel[(tiles,)](
+        rows, stream.classes, stream.first, stream.last, stream.floor, stream.until, stream.order, found.sums,
+        stream.allow, stream.is_global, begins, ends, sizes,
+        stream.size, stream.tokens, stream.queries, rules.classes, found.blocks, rules.window, rules.valence or 0,
+        stream.size.bit_length(), runs,
+        TRANSPOSED=transposed, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_WINDOW=rules.window > 0,
+        HAS_GLOBAL=bool(rules.global_classes), MAKE_ROWS=in_reading_order, IN_ORDER=in_order, SPLIT=split,
+        BLOCK_M=rows.shape[1], BLOCK_C=min(64, triton.next_power_of_2(rules.classes)),
+    )  # fmt: skip
+    return begins, ends
+
+
+def _fill(
+    stream: Stream, rows: Tensor, runs: tuple[Tensor, Tensor], meta: Tensor, room: list[int], transposed: bool
+) -> tuple[Tensor, Tensor]:
+    """Entries and words of the lists of all tiles, for which `room` says how many there are."""
+    rules, (tiles, width) = stream.rules, rows.shape
+    begins, ends = runs
+    entries = torch.empty(room[0], dtype=torch.int32, device=rows.device)
+    words = torch.empty((room[1], width), dtype=torch.int32, device=rows.device)
+    if not room[0]:
+        return entries, words
+    fill_lists_kernel[(room[0] // STEP.value,)](
+        rows, begins, ends, meta, entries, words,
+        stream.classes, stream.first, stream.last, stream.floor, stream.until, stream.order,
+        stream.allow, stream.is_global,
+        stream.size, stream.tokens, stream.queries, rules.classes, rules.window, ends.shape[1], tiles,
+        tiles.bit_length(), ends.shape[1].bit_length(),
+        TRANSPOSED=transposed, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_GLOBAL=bool(rules.global_classes),
+        HAS_PAST=stream.queries < stream.tokens, ALL=rules.allows_all, BLOCK_M=width,
+    )  # fmt: skip
+    return entries, words
+
+
+def _keeps_order(rules: ClassRules) -> bool:
+    """Whether the tiles of queries are in reading order."""
+    return kernel_key_shape(rules).stretch == 0 and rules.budget is None
+
+
+def _bound(rules: ClassRules) -> int:
+    return 2 if rules.valence is not None else 1 if rules.budget is not None else 0

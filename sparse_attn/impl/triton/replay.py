@@ -1,0 +1,107 @@
+"""Work of fixed shapes on a device, recorded once and replayed: launching it anew would take longer than running it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+Result = TypeVar("Result")
+
+# Shapes whose recordings are kept; one holds some hundred bytes a token.
+_KEPT = 16
+
+
+@dataclass(frozen=True, eq=False)
+class _Recording(Generic[Result]):
+    """A recorded graph, the memory that it reads and what it leaves behind."""
+
+    graph: torch.cuda.CUDAGraph
+    inputs: tuple[Tensor | None, ...]
+    result: Result
+
+
+# None until the second call: the first also compiles the kernels, which cannot be done while recording.
+_recordings: OrderedDict[Hashable, _Recording[Any] | None] = OrderedDict()
+_guard = threading.Lock()
+
+
+def replayed(work: Callable[..., Result], inputs: tuple[Tensor | None, ...], key: tuple[Hashable, ...]) -> Result:
+    """work(*inputs), by a CUDA graph from the second call with the same key and shapes on.
+
+    A recording belongs to one thread and one stream, so that nothing is overwritten while it is read. The result of a
+    replay is valid until the next one: `Packed.copies` makes what is to stay.
+
+    Args:
+        work: launches on the current device without waiting; must depend on nothing but its inputs and the key.
+        inputs: tensors of one device, None for none.
+        key: what else the work depends on.
+    """
+    device = next(x.device for x in inputs if x is not None)
+    if device.type != "cuda" or torch.cuda.is_current_stream_capturing():
+        return work(*inputs)
+    shapes = tuple(None if x is None else (x.shape, x.dtype) for x in inputs)
+    shape = (threading.get_ident(), torch.cuda.current_stream(device).cuda_stream, device, *shapes, *key)
+    with _guard:
+        is_first = shape not in _recordings
+        found: _Recording[Result] | None = _recordings.setdefault(shape, None)
+        _recordings.move_to_end(shape)
+        if len(_recordings) > _KEPT:
+            _recordings.popitem(last=False)
+    if is_first:
+        return work(*inputs)
+    if found is None:
+        found = _recordings[shape] = _record(work, inputs)
+    for mine, given in zip(found.inputs, inputs, strict=True):
+        if mine is not None and given is not None:
+            mine.copy_(given)
+    found.graph.replay()
+    return found.result
+
+
+def _record(work: Callable[..., Result], inputs: tuple[Tensor | None, ...]) -> _Recording[Result]:
+    own = tuple(None if x is None else x.clone() for x in inputs)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        result = work(*own)
+    return _Recording(graph, own, result)
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Integer tensors side by side in one piece, so that copying them all is one launch; see `pack`."""
+
+    piece: Tensor
+    places: tuple[tuple[int, torch.Size, tuple[int, ...], torch.dtype], ...]
+
+    def copies(self) -> list[Tensor]:
+        """The tensors, in memory of their own."""
+        narrow = self.piece.clone()
+        wide = narrow.view(torch.int64)
+        return [
+            torch.as_strided(narrow, shape, stride, begin)
+            if dtype == torch.int32
+            else torch.as_strided(wide, shape, stride, begin // 2)
+            for begin, shape, stride, dtype in self.places
+        ]
+
+
+def pack(tensors: Sequence[Tensor]) -> Packed:
+    """Put int32 and int64 tensors of one device together; one that is listed twice is stored once."""
+    begins: dict[int, int] = {}
+    pieces, filled = [], 0
+    filler = torch.empty(3, dtype=torch.int32, device=tensors[0].device)
+    for x in tensors:
+        if id(x) not in begins:
+            flat = x.reshape(-1).view(torch.int32)
+            # Every tensor begins at 16 bytes, as kernels like it.
+            pieces += [flat, filler[: -flat.shape[0] % 4]]
+            begins[id(x)] = filled
+            filled += flat.shape[0] + (-flat.shape[0] % 4)
+    places = [(begins[id(x)], x.shape, x.contiguous().stride(), x.dtype) for x in tensors]
+    return Packed(torch.cat(pieces), tuple(places))

@@ -1,0 +1,104 @@
+"""Plans made by kernels equal the plans that torch makes, number by number; interpreted where there is no GPU."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+import torch
+from sparse_cases import DEVICE, draw_allow, draw_classes
+
+from sparse_attn import ClassRules, plan_classes
+from sparse_attn.lists import TileLists, list_keys, list_queries
+from sparse_attn.plan import ClassPlan
+from sparse_attn.rows import kernel_key_shape, kernel_query_shape
+from sparse_attn.stream import build_stream
+
+if find_spec("triton") is None:
+    pytest.skip("triton is not installed: pip install triton", allow_module_level=True)
+
+from sparse_attn.impl.triton.planning import DevicePlan, plan_on_device
+
+BOUNDS = [{"valence": 1}, {"valence": 3}, {"budget": 1}, {"budget": 9}, {}]
+
+
+def both(
+    rules: ClassRules, batch: int, tokens: int, padded: bool = False, packed: bool = False, queries: int | None = None
+) -> tuple[DevicePlan, ClassPlan]:
+    generator = torch.Generator().manual_seed(tokens)
+    ids = draw_classes("skewed", batch, tokens, rules.classes, generator)
+    valid = torch.rand(batch, tokens, generator=generator) > 0.2 if padded else None
+    ends = torch.tensor([0, tokens // 3, tokens // 3, tokens]) if packed else None
+    plan = plan_classes(ids, rules, valid=valid, cu_seqlens=ends, num_queries=queries)
+    bounds = (plan.stream.first.to(DEVICE), plan.stream.last.to(DEVICE)) if packed else None
+    valid = None if valid is None else valid.to(DEVICE)
+    return plan_on_device(ids.to(DEVICE), rules, valid, bounds, queries or tokens, with_gradient=True), plan
+
+
+def assert_same(got: TileLists | None, expected: TileLists) -> None:
+    assert got is not None
+    for name in ("rows", "entries", "meta", "words", "launch"):
+        assert torch.equal(getattr(got, name).cpu(), getattr(expected, name)), name
+
+
+def assert_equal_plans(made: DevicePlan, plan: ClassPlan) -> None:
+    stream, rules = plan.stream, plan.rules
+    real = stream.classes < rules.classes
+    for name in ("classes", "first", "last", "order"):
+        assert torch.equal(getattr(made.stream, name).cpu(), getattr(stream, name)), name
+    assert torch.equal(made.stream.floor.cpu()[real], stream.floor[real])
+    assert torch.equal(made.stream.until.cpu()[real], stream.until[real])
+    assert_same(made.keys, list_keys(stream, kernel_key_shape(rules)))
+    assert_same(made.queries, list_queries(stream, kernel_query_shape(rules)))
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+@pytest.mark.parametrize("causal", [True, False])
+def test_bounds(bound: dict, causal: bool) -> None:
+    allow = draw_allow(5, torch.Generator().manual_seed(3))
+    assert_equal_plans(*both(ClassRules(allow, causal=causal, **bound), 2, 90))
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+@pytest.mark.parametrize("causal", [True, False])
+def test_windows_global_classes_and_padding(bound: dict, causal: bool) -> None:
+    allow = draw_allow(4, torch.Generator().manual_seed(4))
+    rules = ClassRules(allow, causal=causal, window=7, global_classes=(1,), **bound)
+    assert_equal_plans(*both(rules, 2, 70, padded=True))
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_packed_texts(bound: dict) -> None:
+    allow = draw_allow(4, torch.Generator().manual_seed(5))
+    assert_equal_plans(*both(ClassRules(allow, window=3, **bound), 1, 90, packed=True))
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_fewer_queries_than_keys(bound: dict) -> None:
+    allow = draw_allow(4, torch.Generator().manual_seed(6))
+    assert_equal_plans(*both(ClassRules(allow, **bound), 2, 80, queries=30))
+
+
+def test_a_mere_window_and_many_classes() -> None:
+    assert_equal_plans(*both(ClassRules(torch.zeros(1, 1, dtype=torch.bool), window=20), 1, 140))
+    assert_equal_plans(*both(ClassRules(torch.ones(100, 100, dtype=torch.bool), valence=1, window=8), 1, 140))
+
+
+def test_a_single_token() -> None:
+    assert_equal_plans(*both(ClassRules(torch.ones(1, 1, dtype=torch.bool), valence=1), 1, 1))
+
+
+def test_wrong_class_ids_are_seen() -> None:
+    ids = torch.tensor([[0, 1, 2, -1, 9]], device=DEVICE)
+    rules = ClassRules(torch.ones(3, 3, dtype=torch.bool), valence=1)
+    assert plan_on_device(ids, rules, None, None, 5, with_gradient=True) is None
+    real = torch.tensor([[True, True, True, False, False]], device=DEVICE)
+    assert plan_on_device(ids, rules, real, None, 5, with_gradient=True) is not None
+
+
+def test_the_streams_of_both_ways_are_one() -> None:
+    rules = ClassRules(draw_allow(5, torch.Generator().manual_seed(3)), budget=4)
+    made, plan = both(rules, 2, 64)
+    again = build_stream(plan.class_ids, plan.stream.first, plan.stream.last, None, rules, 64)
+    assert torch.equal(again.ranks, plan.stream.ranks)
+    assert torch.equal(made.stream.ranks.cpu(), plan.stream.ranks)
