@@ -87,7 +87,12 @@ class Bench:
         self.heads = 16 if device == "cuda" else 4
         self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
         self.deadline = time.monotonic() + options.seconds
-        head = {**environment(device), **origins, "timing": method(device), "options": vars(options)}
+        head = {
+            **environment(device),
+            **origins,
+            "timing": method(device),
+            "options": {name: value for name, value in vars(options).items() if name != "out"},
+        }
         self.report = Report(options.out, head)
         self._keys: dict[tuple[str, int], float] = {}
 

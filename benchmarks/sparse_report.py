@@ -77,13 +77,20 @@ class Report:
             scratch.unlink(missing_ok=True)
 
 
+def _sources() -> dict[str, Any]:
+    """The commit that is measured; where sources travel without their history, the caller names it."""
+    named = os.environ.get("ASA_COMMIT")
+    if named:
+        return {"commit": named}
+    changed = _output("git", "status", "--porcelain", "--untracked-files=no").splitlines()
+    return {"commit": _output("git", "rev-parse", "HEAD") or "unknown", "changed_files": changed}
+
+
 def environment(device: str) -> dict[str, Any]:
     """Where the numbers come from."""
     found: dict[str, Any] = {
         "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        # Where the sources travel without their history, the caller names the commit.
-        "commit": os.environ.get("ASA_COMMIT") or _output("git", "rev-parse", "HEAD") or "unknown",
-        "changed_files": _output("git", "status", "--porcelain", "--untracked-files=no").splitlines(),
+        **_sources(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "triton": None,
