@@ -46,20 +46,18 @@ class DevicePlan:
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """What is launched before the wait, and can be recorded and replayed.
+    """All of a plan that has a size known beforehand: what lies before the wait, and can be recorded and replayed.
 
     Args:
         kept: what the plan will hold: classes, first, last, order, floor, until [M], meta [T, 4] and launch [T] of both
             kinds of tiles, then the tiles of queries and, for gradients, those of keys.
         runs: begins and running ends of the runs of each kind of tile.
         totals: [5] int64, entries and words of both kinds, and whether a class id is wrong.
-        lists: entries and words of each kind, as far as there was room for them; None where none was given.
     """
 
     kept: Packed
     runs: list[tuple[Tensor, Tensor]]
     totals: Tensor
-    lists: list[tuple[Tensor, Tensor]] | None
 
 
 def plan_on_device(
@@ -84,34 +82,24 @@ def plan_on_device(
 
     Cost: O(M log M + T C log M + entries); waits for the device once.
     """
-    batch, tokens = class_ids.shape
-    shape = (class_ids.device, batch, tokens, queries, with_gradient)
-    room = rules.rooms.get(shape)
 
     def work(ids: Tensor, real: Tensor | None, first: Tensor | None, last: Tensor | None) -> Draft:
         given = None if first is None or last is None else (first, last)
-        return _draft(ids, rules, real, given, queries, with_gradient, room)
+        return _draft(ids, rules, real, given, queries, with_gradient)
 
     first, last = (None, None) if bounds is None else bounds
-    draft = replayed(work, (class_ids, valid, first, last), (rules, queries, with_gradient, room))
-    # The only wait: how long the lists are, and whether the class ids were fit to be planned.
-    *needed, has_wrong_class = draft.totals.tolist()
+    draft = replayed(work, (class_ids, valid, first, last), (rules, queries, with_gradient))
+    # The only wait: how much room the lists take, and whether the class ids were fit to be planned.
+    *room, has_wrong_class = draft.totals.tolist()
     if has_wrong_class:
         return None
     classes, first, last, order, floor, until, meta, launch, *tiles = draft.kept.copies()
     allow, is_global, _ = rules.tables(class_ids.device)
-    stream = Stream(classes, first, last, floor, until, order, allow, is_global, rules, queries, tokens)
+    stream = Stream(classes, first, last, floor, until, order, allow, is_global, rules, queries, class_ids.shape[1])
     lists, begin = [], 0
     for i, rows in enumerate(tiles):
         own = slice(begin, begin + rows.shape[0])
-        count = needed[2 * i], needed[2 * i + 1]
-        if draft.lists is not None and room is not None and count[0] <= room[2 * i] and count[1] <= room[2 * i + 1]:
-            entries, words = draft.lists[i]
-            entries, words = entries[: count[0]].clone(), words[: count[1]].clone()
-        else:
-            # A spare eighth: the next batches of this shape are not longer by much.
-            rules.rooms[shape] = tuple(-(-n // 512) * 576 for n in needed[: 2 * len(tiles)])
-            entries, words = _fill(stream, rows, draft.runs[i], meta[own], draft.totals, count, i == 1)
+        entries, words = _fill(stream, rows, draft.runs[i], meta[own], room[2 * i : 2 * i + 2], i == 1)
         lists.append(TileLists(rows, entries, meta[own], words, launch[own]))
         begin += rows.shape[0]
     return DevicePlan(stream, lists[0], lists[1] if with_gradient else None)
@@ -124,7 +112,6 @@ def _draft(
     bounds: tuple[Tensor, Tensor] | None,
     queries: int,
     with_gradient: bool,
-    room: tuple[int, ...] | None,
 ) -> Draft:
     tokens, device = class_ids.shape[1], class_ids.device
     allow, is_global, _ = rules.tables(device)
@@ -144,19 +131,13 @@ def _draft(
     sizes = torch.empty((sum(counts), 2), dtype=torch.int32, device=device)
     meta = torch.empty((sum(counts), 4), dtype=torch.int64, device=device)
     launch = torch.empty(sum(counts), dtype=torch.int32, device=device)
-    totals = torch.zeros(5, dtype=torch.int64, device=device)
+    totals = torch.empty(5, dtype=torch.int64, device=device)
     runs = [_find_runs(stream, found, rows, sizes[i * counts[0] :], i == 1) for i, rows in enumerate(tiles)]
     full_steps = kernel_key_shape(rules).full_step, kernel_query_shape(rules).full_step
     place_lists_kernel[(len(tiles),)](sizes, meta, found.bad, totals, *counts[:2], *full_steps, CHUNK=1024)
     rank_tiles_kernel[(sum(-(-count // 64) for count in counts),)](meta, launch, *counts[:2], CHUNK=64)
-    lists = None
-    if room is not None:
-        lists = [
-            _fill(stream, rows, runs[i], meta[i * counts[0] :], totals, (room[2 * i], room[2 * i + 1]), i == 1)
-            for i, rows in enumerate(tiles)
-        ]
     kept = [found.classes, found.first, found.last, found.order, floor, until, meta, launch, *tiles]
-    return Draft(pack(kept), runs, totals, lists)
+    return Draft(pack(kept), runs, totals)
 
 
 def _query_tiles(stream: Stream, found: SortedStream) -> Tensor:
@@ -205,15 +186,9 @@ def _find_runs(
 
 
 def _fill(
-    stream: Stream,
-    rows: Tensor,
-    runs: tuple[Tensor, Tensor],
-    meta: Tensor,
-    totals: Tensor,
-    room: tuple[int, int],
-    transposed: bool,
+    stream: Stream, rows: Tensor, runs: tuple[Tensor, Tensor], meta: Tensor, room: list[int], transposed: bool
 ) -> tuple[Tensor, Tensor]:
-    """Entries [room] and words [room, R] of the lists of all tiles, as far as there is room."""
+    """Entries and words of the lists of all tiles, for which `room` says how many there are."""
     rules, (tiles, width) = stream.rules, rows.shape
     begins, ends = runs
     entries = torch.empty(room[0], dtype=torch.int32, device=rows.device)
@@ -221,11 +196,11 @@ def _fill(
     if not room[0]:
         return entries, words
     fill_lists_kernel[(room[0] // STEP.value,)](
-        rows, begins, ends, meta, totals, entries, words,
+        rows, begins, ends, meta, entries, words,
         stream.classes, stream.first, stream.last, stream.floor, stream.until, stream.order,
         stream.allow, stream.is_global,
         stream.size, stream.tokens, stream.queries, rules.classes, rules.window, ends.shape[1], tiles,
-        tiles.bit_length(), ends.shape[1].bit_length(), room[1],
+        tiles.bit_length(), ends.shape[1].bit_length(),
         TRANSPOSED=transposed, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_GLOBAL=bool(rules.global_classes),
         HAS_PAST=stream.queries < stream.tokens, ALL=rules.allows_all, BLOCK_M=width,
     )  # fmt: skip

@@ -13,8 +13,8 @@ from torch import Tensor
 
 Result = TypeVar("Result")
 
-# Shapes whose recordings are kept; one holds what its plan holds, once more.
-_KEPT = 8
+# Shapes whose recordings are kept; one holds some hundred bytes a token.
+_KEPT = 16
 
 
 @dataclass(frozen=True, eq=False)
