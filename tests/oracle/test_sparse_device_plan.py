@@ -19,7 +19,7 @@ if find_spec("triton") is None:
 
 from sparse_attn.impl.triton.planning import DevicePlan, plan_on_device
 
-BOUNDS = [{"valence": 1}, {"valence": 3}, {"budget": 1}, {"budget": 9}, {}]
+BOUNDS = [{"valence": 3}, {"budget": 9}, {}]
 
 
 def both(
@@ -52,22 +52,22 @@ def assert_equal_plans(made: DevicePlan, plan: ClassPlan) -> None:
     assert_same(made.queries, list_queries(stream, kernel_query_shape(rules)))
 
 
-@pytest.mark.parametrize("bound", BOUNDS)
-@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(
+    ("bound", "causal"), [*((bound, True) for bound in BOUNDS), ({"budget": 1}, True), ({"valence": 1}, False)]
+)
 def test_bounds(bound: dict, causal: bool) -> None:
     allow = draw_allow(5, torch.Generator().manual_seed(3))
-    assert_equal_plans(*both(ClassRules(allow, causal=causal, **bound), 2, 90))
+    assert_equal_plans(*both(ClassRules(allow, causal=causal, **bound), 2, 70))
 
 
-@pytest.mark.parametrize("bound", BOUNDS)
-@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize(("bound", "causal"), [(BOUNDS[0], True), (BOUNDS[1], False), (BOUNDS[2], False)])
 def test_windows_global_classes_and_padding(bound: dict, causal: bool) -> None:
     allow = draw_allow(4, torch.Generator().manual_seed(4))
     rules = ClassRules(allow, causal=causal, window=7, global_classes=(1,), **bound)
     assert_equal_plans(*both(rules, 2, 70, padded=True))
 
 
-@pytest.mark.parametrize("bound", BOUNDS)
+@pytest.mark.parametrize("bound", BOUNDS[:2])
 def test_packed_texts(bound: dict) -> None:
     allow = draw_allow(4, torch.Generator().manual_seed(5))
     assert_equal_plans(*both(ClassRules(allow, window=3, **bound), 1, 90, packed=True))
