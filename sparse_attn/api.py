@@ -58,8 +58,9 @@ def class_attention(
 
     Raises:
         ShapeError, DtypeError, DeviceError: arguments that do not fit each other or the plan.
-        NonFiniteError: NaN or infinity in an input on a CPU. On a GPU the check would stall the device at every call,
-            so there NaN is not looked for; it reaches the output of every row that sees it.
+        NonFiniteError: NaN or infinity in an input on a CPU; of keys and values only the last Nq are searched, those
+            before them come from a cache and were searched when they were new. On a GPU the check would stall the
+            device at every call, so there NaN is not looked for; it reaches the output of every row that sees it.
         BackendUnavailable: the named backend cannot run here.
         UnsupportedError: it cannot compute this (a head dim over 256 on triton).
 
@@ -69,7 +70,7 @@ def class_attention(
         if not isinstance(x, Tensor):
             raise DtypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
     query, key, value = _autocast(query, key, value)
-    check_tensors(query, key, value)
+    check_tensors(query, key, value, new_keys=plan.num_queries if isinstance(plan, ClassPlan) else None)
     _check_plan(query, key, plan)
     scale = checked_scale(scale, query.shape[-1])
     name = _resolve(backend, query.device)
@@ -166,8 +167,12 @@ def _autocast(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor
     return query.to(dtype), key.to(dtype), value.to(dtype)
 
 
-def check_tensors(query: Tensor, key: Tensor, value: Tensor) -> None:
-    """Refuse a query [B, H, Nq, D] and a key and value [B, G, N, D] that do not fit; see `class_attention`."""
+def check_tensors(query: Tensor, key: Tensor, value: Tensor, new_keys: int | None = None) -> None:
+    """Refuse a query [B, H, Nq, D] and a key and value [B, G, N, D] that do not fit; see `class_attention`.
+
+    Only the last `new_keys` keys and values are searched for NaN: those before them come from a cache, and were
+    searched when they were new. All by default.
+    """
     for name, x in (("query", query), ("key", key), ("value", value)):
         if x.dim() != 4:
             raise ShapeError(f"{name} must be [B, heads, tokens, D], got shape {tuple(x.shape)}")
@@ -187,7 +192,8 @@ def check_tensors(query: Tensor, key: Tensor, value: Tensor) -> None:
             f"{tuple(query.shape)} and {tuple(key.shape)}"
         )
     if query.device.type == "cpu" and not torch.compiler.is_compiling():
-        for name, x in (("query", query), ("key", key), ("value", value)):
+        first = 0 if new_keys is None else max(0, key.shape[2] - new_keys)
+        for name, x in (("query", query), ("key", key[:, :, first:]), ("value", value[:, :, first:])):
             if not bool(torch.isfinite(x.detach()).all()):
                 raise NonFiniteError(f"{name} holds NaN or infinity; find where it comes from before attending")
 
