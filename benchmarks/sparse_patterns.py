@@ -10,26 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from feasibility.sparse_attention_patterns import UPOS, english_tags, upos_table, word_classes
 from sparse_attn import ClassRules
-
-UPOS = (
-    "ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM",
-    "VERB", "X",
-)  # fmt: skip
-# Tokens of each tag in UD English EWT 2.x, train: the fallback where no file of tags is given.
-EWT_COUNTS = (
-    13137, 17742, 10167, 12815, 6687, 16299, 695, 34751, 4126, 5748, 18677, 12620, 23596, 3819, 722, 22576, 400,
-)  # fmt: skip
-# Which tags bond, beside each with itself and all with PUNCT: 67% of the pairs in English text, as the hand-made tables
-# of the linguistic-mask literature have (65-69%).
-BONDS = {
-    "NOUN": "ADJ ADP AUX CCONJ DET NUM PRON PROPN VERB",
-    "PROPN": "VERB ADP AUX PRON CCONJ DET",
-    "VERB": "PRON AUX ADV SCONJ CCONJ ADJ",
-    "ADJ": "PRON ADV CCONJ",
-    "ADP": "PRON",
-    "ADV": "CCONJ",
-}
 
 
 @dataclass(frozen=True)
@@ -61,16 +43,6 @@ class Text:
     origins: dict[str, str]
 
 
-def upos_table() -> Tensor:
-    """[17, 17] bool, symmetric."""
-    allow = torch.eye(len(UPOS), dtype=torch.bool)
-    for one, others in BONDS.items():
-        for other in others.split():
-            allow[UPOS.index(one), UPOS.index(other)] = allow[UPOS.index(other), UPOS.index(one)] = True
-    allow[UPOS.index("PUNCT")] = allow[:, UPOS.index("PUNCT")] = True
-    return allow
-
-
 def read_text(tags: Path | None, classes: Sequence[Path], tokens: int) -> Text:
     """Tags and classes for so many tokens: of running text where files are given, else independent draws.
 
@@ -82,12 +54,10 @@ def read_text(tags: Path | None, classes: Sequence[Path], tokens: int) -> Text:
     Raises:
         ValueError: a file that is too short, holds something else than such numbers, or serves what another serves.
     """
-    weight = torch.tensor(EWT_COUNTS, dtype=torch.float)
-    drawn = torch.multinomial(weight, tokens, replacement=True, generator=torch.Generator().manual_seed(0))
-    found, origins = drawn, {"tags": "independent draws with the frequencies of UD English EWT"}
+    found, origins = english_tags(tokens, seed=0), {"tags": "independent draws with the frequencies of UD English EWT"}
     if tags is not None:
         found, origins["tags"] = _read_ids(tags, len(UPOS), tokens)
-    ids = {count: word_classes(count, tokens) for count in (64, 256)}
+    ids = {count: word_classes(count, tokens, seed=count) for count in (64, 256)}
     origins |= {f"classes/{count}": "independent draws with log-normal frequencies" for count in ids}
     served: dict[int, Path] = {}
     for path in classes:
@@ -110,13 +80,6 @@ def _read_ids(path: Path, limit: int, tokens: int) -> tuple[Tensor, str]:
     if ids.min() < 0 or ids.max() >= limit:
         raise ValueError(f"{path} holds ids from {ids.min()} to {ids.max()}, expected 0 to {limit - 1}")
     return torch.from_numpy(ids), f"{path.name}: {ids.size} tokens of running text"
-
-
-def word_classes(classes: int, tokens: int) -> Tensor:
-    """Class ids with log-normal frequencies, such as clusters of word types have."""
-    generator = torch.Generator().manual_seed(classes)
-    weight = torch.exp(0.8 * torch.randn(classes, generator=generator))
-    return torch.multinomial(weight, tokens, replacement=True, generator=generator)
 
 
 def patterns(text: Text) -> list[Pattern]:

@@ -9,6 +9,6 @@ rules in `feasibility.decision`, and named data in `feasibility.datasets`.
 """
 
 # The experiments in the order in which the scorecard shows them: module names below `feasibility`.
-EXPERIMENTS = ("md_parser", "hyperbolic_embeddings")
+EXPERIMENTS = ("md_parser", "hyperbolic_embeddings", "sparse_attention")
 
 __all__ = ["EXPERIMENTS"]

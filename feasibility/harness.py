@@ -14,7 +14,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-from collections.abc import Callable, Iterable
+import statistics
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -61,6 +62,19 @@ class Metric:
     n: int
     ci95: tuple[float, float]
     method: str
+
+
+def median_of(values: Sequence[float], unit: str) -> Metric:
+    """The median of repeated measurements; their range holds the true median with probability 1 - 2^(1 - n)."""
+    sample = sorted(values)
+    coverage = 100.0 * (1.0 - 2.0 ** (1 - len(sample)))
+    return Metric(
+        float(statistics.median(sample)),
+        unit,
+        len(sample),
+        (sample[0], sample[-1]),
+        f"median and range of {len(sample)} runs ({coverage:.1f} % interval of the median)",
+    )
 
 
 def exact(value: float, unit: str = "", n: int = 1) -> Metric:

@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 
 from feasibility import hyperbolic_figures as figures
 from feasibility.datasets import record
-from feasibility.harness import Artifact, Criterion, Experiment, Metric, Outcome, Track
+from feasibility.harness import Artifact, Criterion, Experiment, Metric, Outcome, Track, median_of
 from feasibility.hyperbolic_yardstick import (
     WEIGHT,
     Numbers,
     Yardstick,
     benefits,
-    median_of,
     over_seeds,
     seconds,
 )

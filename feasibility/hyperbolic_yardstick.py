@@ -127,19 +127,6 @@ def over_seeds(values: Sequence[float], name: str) -> Metric:
     return Metric(mean, _unit(name), count, interval, f"all pairs of the graph; Student's t over {count} seeds")
 
 
-def median_of(values: Sequence[float], unit: str) -> Metric:
-    """The median of repeated measurements; their range holds the true median with probability 1 - 2^(1 - n)."""
-    sample = sorted(values)
-    coverage = 100.0 * (1.0 - 2.0 ** (1 - len(sample)))
-    return Metric(
-        float(np.median(sample)),
-        unit,
-        len(sample),
-        (sample[0], sample[-1]),
-        f"median and range of {len(sample)} runs ({coverage:.1f} % interval of the median)",
-    )
-
-
 def _unit(name: str) -> str:
     return "%" if name.startswith("benefit_") else {"construct_s": "s", "memory_bytes": "bytes"}.get(name, "")
 

@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from feasibility.harness import Outcome, judge, silent
+from feasibility.harness import Outcome, judge, median_of, silent
 from feasibility.hyperbolic_embeddings import CRITERIA, EXPERIMENT, NOT_PUBLISHED, BadConfig, Config, read_graph, run
 from feasibility.hyperbolic_figures import benefit_chart, distortion_chart, plain_word
-from feasibility.hyperbolic_yardstick import Yardstick, benefits, median_of, over_seeds
+from feasibility.hyperbolic_yardstick import Yardstick, benefits, over_seeds
 from hyperbolic.graph import GraphError, build_graph, closure
 from periodic_table.lexicon import UnknownSynset, load_lexicon
 
