@@ -23,7 +23,7 @@ Run = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def method(device: str) -> str:
     """How the times of this module were taken, in words for the result file."""
-    wall = f"median, 20th and 80th percentile of {REPEATS} runs after 2 for warm-up"
+    wall = f"median, 20th and 80th percentile of {REPEATS} runs after 10 (on a CPU 2) for warm-up"
     if device == "cpu":
         return wall
     return (
@@ -84,7 +84,9 @@ def percentiles(name: str, work: Callable[[], object], device: str) -> dict[str,
 def wall(name: str, work: Callable[[], object], device: str, repeats: int = REPEATS) -> dict[str, float]:
     """The same by the wall clock, the device's work included."""
     times = []
-    for _ in range(repeats + 2):
+    # On a GPU plans of a shape are recorded when it has come several times.
+    first = 10 if device == "cuda" else 2
+    for _ in range(repeats + first):
         if device == "cuda":
             torch.cuda.synchronize()
         begin = time.perf_counter()
@@ -92,7 +94,7 @@ def wall(name: str, work: Callable[[], object], device: str, repeats: int = REPE
         if device == "cuda":
             torch.cuda.synchronize()
         times.append(1e3 * (time.perf_counter() - begin))
-    return quantiles(name, times[2:])
+    return quantiles(name, times[first:])
 
 
 def quantiles(name: str, times: list[float]) -> dict[str, float]:

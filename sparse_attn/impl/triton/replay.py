@@ -13,7 +13,10 @@ from torch import Tensor
 
 Result = TypeVar("Result")
 
-# Shapes whose recordings are kept; one holds some hundred bytes a token.
+# Recording waits for the device and empties its cache of memory, some thirty milliseconds in all: it pays for shapes
+# that come again and again. The first calls also compile the kernels, which cannot be done while recording.
+_CALLS_BEFORE = 8
+# Shapes that are remembered; a recording holds some hundred bytes a token.
 _KEPT = 16
 
 
@@ -26,13 +29,13 @@ class _Recording(Generic[Result]):
     result: Result
 
 
-# None until the second call: the first also compiles the kernels, which cannot be done while recording.
-_recordings: OrderedDict[Hashable, _Recording[Any] | None] = OrderedDict()
+# For each shape the recording, or how often it was asked for; the least recently used are forgotten.
+_recordings: OrderedDict[Hashable, _Recording[Any] | int] = OrderedDict()
 _guard = threading.Lock()
 
 
 def replayed(work: Callable[..., Result], inputs: tuple[Tensor | None, ...], key: tuple[Hashable, ...]) -> Result:
-    """work(*inputs), by a CUDA graph from the second call with the same key and shapes on.
+    """work(*inputs), by a CUDA graph once the same key and shapes have come several times.
 
     A recording belongs to one thread and one stream, so that nothing is overwritten while it is read. The result of a
     replay is valid until the next one: `Packed.copies` makes what is to stay.
@@ -48,14 +51,15 @@ def replayed(work: Callable[..., Result], inputs: tuple[Tensor | None, ...], key
     shapes = tuple(None if x is None else (x.shape, x.dtype) for x in inputs)
     shape = (threading.get_ident(), torch.cuda.current_stream(device).cuda_stream, device, *shapes, *key)
     with _guard:
-        is_first = shape not in _recordings
-        found: _Recording[Result] | None = _recordings.setdefault(shape, None)
-        _recordings.move_to_end(shape)
+        found: _Recording[Result] | int = _recordings.pop(shape, 0)
+        if isinstance(found, int):
+            found += 1
+        _recordings[shape] = found
         if len(_recordings) > _KEPT:
             _recordings.popitem(last=False)
-    if is_first:
-        return work(*inputs)
-    if found is None:
+    if isinstance(found, int):
+        if found <= _CALLS_BEFORE:
+            return work(*inputs)
         found = _recordings[shape] = _record(work, inputs)
     for mine, given in zip(found.inputs, inputs, strict=True):
         if mine is not None and given is not None:
