@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 from feasibility.harness import Artifact, Criterion, Experiment, Metric, Outcome, Track, exact
+
+if not torch.cuda.is_available():
+    # Triton reads it when it is first imported, and many libraries import it: so before any test module is read.
+    os.environ["TRITON_INTERPRET"] = "1"
 
 # The same examples in every run, and no failure for a slow machine; `--hypothesis-profile default` searches anew.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +11,6 @@ from sparse_attn import ClassPlan, ClassRules, class_attention, plan_classes
 from sparse_attn.impl.reference import visible_matrix
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    # Triton reads it when it is first imported, which torch.compile may do too: so before any test runs.
-    os.environ["TRITON_INTERPRET"] = "1"
-
 PATTERNS = ("skewed", "empty", "single", "uniform")
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sparse_cases  # noqa: F401  (transformers imports triton, which must find the interpreter switched on)
 import torch
 from causality import assert_causal
 from torch import Tensor
