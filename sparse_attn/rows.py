@@ -108,8 +108,10 @@ def reach_steps(rules: ClassRules) -> tuple[int, int, int, int]:
 
 
 def cpu_shape(rules: ClassRules) -> TileShape:
-    """The tiles of `impl.cpu`, whose lists hold no full entries: it masks by addition anyway."""
-    return TileShape(64, _stretch(rules), step=32, full_step=2**30)
+    """The tiles of `impl.cpu`, which takes sixteen rows at a time and masks every entry: no entries count as full."""
+    # Sixteen rows want little that not all of them see; long lists cost less memory where more rows share one.
+    has_short_lists = rules.is_bounded or not bool(rules.allow.any())
+    return TileShape(16 if has_short_lists else 64, _stretch(rules), step=32, full_step=2**30)
 
 
 def kernel_key_shape(rules: ClassRules) -> TileShape:

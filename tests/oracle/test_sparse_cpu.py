@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
-from sparse_cases import PATTERNS, assert_as_good_as_eager, draw_allow, make_case
+from causality import assert_causal
+from sparse_cases import PATTERNS, Case, assert_as_good_as_eager, draw_allow, make_case
 from torch.nn.functional import scaled_dot_product_attention
 
-from sparse_attn import ClassRules, class_attention
+from sparse_attn import ClassRules, class_attention, ops, plan_classes
+from sparse_attn.errors import ShapeError
+from sparse_attn.impl import cpu
+from sparse_attn.impl.cpu import threads
+from sparse_attn.impl.cpu.packing import pack_queries
 from sparse_attn.impl.reference import visible_matrix
+from sparse_attn.rows import TileShape
+from sparse_attn.words import seen_pairs
 
 RULES = {
     "unbounded": {},
@@ -101,3 +110,108 @@ def test_transposed_memory_gives_the_same() -> None:
     strided = [x.transpose(1, 2).contiguous().transpose(1, 2) for x in (case.query, case.key, case.value)]
     expected = class_attention(case.query, case.key, case.value, case.plan)
     assert torch.equal(class_attention(*strided, case.plan), expected)
+
+
+def by_shape(case: Case, rows: int, stretch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Output and log-sum-exp with the queries in other tiles."""
+    lists = case.plan.key_lists(TileShape(rows, stretch, step=32, full_step=2**30)).tensors()
+    return ops.cpu_forward(case.query, case.key, case.value, lists, case.plan.stream.classes, case.plan.bias, 0.25)
+
+
+def test_the_company_of_a_row_does_not_show_in_a_single_bit() -> None:
+    case = make_case(rules_of("budget", biased=True), 400, padded=True)
+    expected = by_shape(case, 16, 1024)
+    for rows, stretch in ((16, 64), (32, 0), (64, 2**31 - 1), (128, 200)):
+        assert all(torch.equal(*pair) for pair in zip(by_shape(case, rows, stretch), expected, strict=True))
+
+
+@pytest.mark.parametrize("name", ["budget", "valence", "window, globals and budget"])
+def test_later_vectors_and_classes_never_show_in_a_single_bit(name: str) -> None:
+    rules = rules_of(name)
+    case = make_case(rules, 90, pattern="uniform")
+
+    def redraw(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        if x.is_floating_point():
+            return torch.randn(x.shape, generator=generator)
+        return torch.randint(0, rules.classes, x.shape, generator=generator)
+
+    assert_causal(
+        lambda q, k, v, ids: class_attention(q, k, v, plan_classes(ids, rules), backend="cpu"),
+        (case.query, case.key, case.value, case.plan.class_ids),
+        input_dims=(2, 2, 2, 1), output_dim=2, cuts=(0, 31, 63, 70), redraw=redraw,
+    )  # fmt: skip
+
+
+def test_logits_of_any_size() -> None:
+    case = make_case(rules_of("unbounded", biased=True), 300)
+    case.query *= torch.logspace(-3, 3, 300)[:, None]
+    assert_as_good_as_eager(case, "cpu")
+
+
+def test_nan_reaches_every_row_that_sees_it() -> None:
+    # In a compiled graph nobody looks for NaN among the inputs.
+    case = make_case(rules_of("valence"), 60, batch=1)
+    seen = visible_matrix(case.plan.class_ids, case.plan.segments, case.plan.rules)[0, :, 20]
+    for broken in (case.key, case.value):
+        before = broken[:, :, 20].clone()
+        broken[:, :, 20] = float("nan")
+        assert bool(by_shape(case, 16, 0)[0][0, :, seen].isnan().all())
+        broken[:, :, 20] = before
+
+
+@pytest.fixture
+def many_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(cpu, "_WORTH_A_THREAD", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("many_threads")
+@pytest.mark.parametrize("has_openmp", [True, False])
+@pytest.mark.parametrize(("batch", "heads", "key_heads"), [(1, 1, 1), (2, 4, 2)])
+def test_threads(monkeypatch: pytest.MonkeyPatch, has_openmp: bool, batch: int, heads: int, key_heads: int) -> None:
+    if not has_openmp:
+        monkeypatch.setattr(threads, "_openmp", lambda: None)
+    case = make_case(rules_of("budget"), 257, batch=batch, heads=heads, key_heads=key_heads)
+    assert_as_good_as_eager(case, "cpu")
+    for one, other in zip(case.run("cpu"), case.run("cpu"), strict=True):
+        assert torch.equal(one, other)
+    alone = by_shape(case, 16, 1024)[0]
+    torch.set_num_threads(1)
+    assert torch.equal(by_shape(case, 16, 1024)[0], alone)
+
+
+@pytest.mark.parametrize("has_openmp", [True, False])
+def test_what_a_thread_raises_arrives(monkeypatch: pytest.MonkeyPatch, has_openmp: bool) -> None:
+    if not has_openmp:
+        monkeypatch.setattr(threads, "_openmp", lambda: None)
+    done: list[int] = []
+
+    def work(item: int) -> None:
+        if item == 2:
+            raise ValueError(f"no {item}")
+        done.append(item)
+
+    with pytest.raises(ValueError, match="no 2"):
+        threads.share(work, [(i,) for i in range(5)], 2)
+    assert {0, 1} <= set(done)
+
+
+def test_refuses_tiles_that_fill_no_vector() -> None:
+    case = make_case(rules_of("budget"), 40)
+    with pytest.raises(ShapeError, match="multiple of 16 rows, got 24"):
+        by_shape(case, 24, 0)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_packed_words_are_what_is_visible(name: str) -> None:
+    plan = make_case(rules_of(name), 300, padded=True, queries=170).plan
+    lists = plan.key_lists(TileShape(32, 64, step=32, full_step=2**30))
+    words = pack_queries(plan.stream, lists.rows, lists.entries, lists.meta, lists.meta[:, 2] // 32)
+    for tile, (begin, _, length, word) in enumerate(lists.meta.tolist()):
+        listed = lists.entries[begin : begin + length]
+        seen = seen_pairs(plan.stream, lists.rows[tile][:, None], listed[None], rows_are_queries=True)
+        bits = words[word : word + length // 32].T[:, :, None] >> torch.arange(32) & 1
+        assert torch.equal(bits.flatten(1).bool(), seen)
