@@ -13,7 +13,7 @@ from periodic_table.lexicon.storage import SHIPPED, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 # Licences that allow a copy to be passed on by this project.
-FREE = ("MIT", "WordNet 3.0 licence")
+FREE = ("MIT", "WordNet 3.0 licence", "CC BY-SA 4.0")
 
 
 @pytest.mark.parametrize("name", DATASETS)

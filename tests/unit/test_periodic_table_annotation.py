@@ -142,4 +142,4 @@ def test_the_first_call_is_quick_and_needs_no_torch() -> None:
     runs = [
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True) for _ in "12"
     ]
-    assert min(float(run.stdout) for run in runs) < 0.5
+    assert min(float(run.stdout) for run in runs) < 1.0
