@@ -5,7 +5,7 @@ C classes. Rules hold integers and tables, never words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -53,6 +53,8 @@ class ClassRules:
     global_classes: tuple[int, ...]
     _tables: dict[torch.device, tuple[Tensor, Tensor, Tensor | None]]
     _ranks: dict[torch.device, tuple[Tensor, Tensor]]
+    # How long the lists of plans under these rules have been, by their shape: room for the next plan's.
+    rooms: dict[Hashable, tuple[int, ...]]
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class ClassRules:
             "global_classes": _checked_globals(global_classes, classes),
             "_tables": {},
             "_ranks": {},
+            "rooms": {},
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)

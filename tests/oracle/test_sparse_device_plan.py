@@ -84,6 +84,19 @@ def test_a_mere_window_and_many_classes() -> None:
     assert_equal_plans(*both(ClassRules(torch.ones(100, 100, dtype=torch.bool), valence=1, window=8), 1, 140))
 
 
+def test_room_from_the_plan_before_is_used_and_outgrown() -> None:
+    allow = draw_allow(4, torch.Generator().manual_seed(7))
+    rules = ClassRules(allow, valence=2, window=4)
+    short, _ = both(rules, 1, 90)
+    again, plan = both(rules, 1, 90)
+    assert_equal_plans(again, plan)
+    # A room that is too small is noticed, and nothing is written beyond it.
+    rules.rooms.update({shape: (64, 2, 64, 2) for shape in rules.rooms})
+    assert_equal_plans(*both(rules, 1, 90))
+    assert short is not again
+    assert all(room[0] > 64 for room in rules.rooms.values())
+
+
 def test_a_single_token() -> None:
     assert_equal_plans(*both(ClassRules(torch.ones(1, 1, dtype=torch.bool), valence=1), 1, 1))
 

@@ -58,7 +58,7 @@ def find_runs_kernel(
     begins_ptr, ends_ptr, sizes_ptr, size, tokens, queries, num_classes, blocks, window, valence, steps, runs,
     TRANSPOSED: tl.constexpr, CAUSAL: tl.constexpr, BOUND: tl.constexpr, HAS_WINDOW: tl.constexpr,
     HAS_GLOBAL: tl.constexpr, MAKE_ROWS: tl.constexpr, IN_ORDER: tl.constexpr, SPLIT: tl.constexpr,
-    BLOCK_M: tl.constexpr, BLOCK_C: tl.constexpr,
+    ALL: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """One program a tile: its runs of each class as `sparse_attn.lists.list_keys` (or `list_queries`) defines them.
 
@@ -97,6 +97,9 @@ def find_runs_kernel(
         if IN_ORDER and BOUND == 2:
             # In reading order the list must not depend on the classes of later rows: every class counts as allowed.
             allowed = known
+        elif ALL:
+            bond = real[:, None] & known[None, :]
+            allowed = known & (highest >= 0)
         else:
             if TRANSPOSED:
                 cell = c[None, :] * (num_classes + 1) + own[:, None]
@@ -255,14 +258,16 @@ def rank_tiles_kernel(meta_ptr, launch_ptr, key_tiles, query_tiles, CHUNK: tl.co
 
 @triton.jit
 def fill_lists_kernel(
-    rows_ptr, begins_ptr, ends_ptr, meta_ptr, entries_ptr, words_ptr,
+    rows_ptr, begins_ptr, ends_ptr, meta_ptr, totals_ptr, entries_ptr, words_ptr,
     classes_ptr, first_ptr, last_ptr, floor_ptr, until_ptr, order_ptr, allow_ptr, global_ptr,
-    size, tokens, queries, num_classes, window, runs, tiles, tile_steps, run_steps,
+    size, tokens, queries, num_classes, window, runs, tiles, tile_steps, run_steps, word_room,
     TRANSPOSED: tl.constexpr, CAUSAL: tl.constexpr, BOUND: tl.constexpr, HAS_GLOBAL: tl.constexpr,
     HAS_PAST: tl.constexpr, ALL: tl.constexpr, BLOCK_M: tl.constexpr,
 ):  # fmt: skip
     """One program for each STEP entries: which tokens they are, and who of the tile's rows sees them."""
     place = tl.program_id(0).to(tl.int64) * STEP
+    if place >= tl.load(totals_ptr + (2 if TRANSPOSED else 0)):
+        return
     # The last tile whose list begins here or before; one with an empty list begins where the next one does.
     low, high = 0, tiles
     for _ in range(tile_steps):
@@ -296,7 +301,8 @@ def fill_lists_kernel(
     # Tokens in reading order stand behind the tokens by class.
     entry = tl.where(listed, tl.where(source < size, entry, source - size), -1)
     tl.store(entries_ptr + place + tl.arange(0, STEP), entry)
-    if start >= full:
+    first_word = word_place + (start - full) // 32
+    if (start >= full) & (first_word + 1 < word_room):
         entry = tl.maximum(entry, 0)
         entry_class = tl.where(listed, tl.load(classes_ptr + entry), num_classes)[None, :]
         if TRANSPOSED:
@@ -321,5 +327,5 @@ def fill_lists_kernel(
             seen &= query % tokens >= tokens - queries
         # Two words of 32 entries; each bit occurs once, so the sum is the union.
         bits = tl.reshape(seen.to(tl.int32), [BLOCK_M, 2, 32]) << tl.arange(0, 32)[None, None, :]
-        group = word_place + (start - full) // 32 + tl.arange(0, 2)
+        group = first_word + tl.arange(0, 2)
         tl.store(words_ptr + group[None, :] * BLOCK_M + tl.arange(0, BLOCK_M)[:, None], tl.sum(bits, 2))

@@ -45,19 +45,39 @@ class DevicePlan:
 
 
 @dataclass(frozen=True, eq=False)
+class Room:
+    """Memory for the lists of both kinds of tiles, in one piece, so that copying them all is one launch.
+
+    Args:
+        piece: int32, entries and words of the one kind, then of the other.
+        sizes: of the four: entries in steps of STEP, words times R.
+    """
+
+    piece: Tensor
+    sizes: tuple[int, ...]
+
+    def lists(self, kind: int, width: int) -> tuple[Tensor, Tensor]:
+        """Entries [E] and words [W, width] of a kind of tiles."""
+        parts = self.piece.split(self.sizes)
+        return parts[2 * kind], parts[2 * kind + 1].view(-1, width)
+
+
+@dataclass(frozen=True, eq=False)
 class Draft:
-    """All of a plan that has a size known beforehand: what lies before the wait, and can be recorded and replayed.
+    """What is launched before the wait, and can be recorded and replayed.
 
     Args:
         kept: what the plan will hold: classes, first, last, order, floor, until [M], meta [T, 4] and launch [T] of both
             kinds of tiles, then the tiles of queries and, for gradients, those of keys.
         runs: begins and running ends of the runs of each kind of tile.
         totals: [5] int64, entries and words of both kinds, and whether a class id is wrong.
+        room: the lists, as far as there was room for them; None where none was given.
     """
 
     kept: Packed
     runs: list[tuple[Tensor, Tensor]]
     totals: Tensor
+    room: Room | None
 
 
 def plan_on_device(
@@ -82,26 +102,38 @@ def plan_on_device(
 
     Cost: O(M log M + T C log M + entries); waits for the device once.
     """
+    batch, tokens = class_ids.shape
+    shape = (class_ids.device, batch, tokens, queries, with_gradient)
+    room = rules.rooms.get(shape)
 
     def work(ids: Tensor, real: Tensor | None, first: Tensor | None, last: Tensor | None) -> Draft:
         given = None if first is None or last is None else (first, last)
-        return _draft(ids, rules, real, given, queries, with_gradient)
+        return _draft(ids, rules, real, given, queries, with_gradient, room)
 
     first, last = (None, None) if bounds is None else bounds
-    draft = replayed(work, (class_ids, valid, first, last), (rules, queries, with_gradient))
-    # The only wait: how much room the lists take, and whether the class ids were fit to be planned.
-    *room, has_wrong_class = draft.totals.tolist()
+    draft = replayed(work, (class_ids, valid, first, last), (rules, queries, with_gradient, room))
+    # All that can be done while the device is at work. The next plan overwrites what the recording holds: copies.
+    classes, first, last, order, floor, until, meta, launch, *tiles = draft.kept.copies()
+    made = None if draft.room is None else Room(draft.room.piece.clone(), draft.room.sizes)
+    allow, is_global, _ = rules.tables(class_ids.device)
+    stream = Stream(classes, first, last, floor, until, order, allow, is_global, rules, queries, tokens)
+    counts = [rows.shape[0] for rows in tiles]
+    metas, launches = meta.split(counts), launch.split(counts)
+    # The only wait: how long the lists are, and whether the class ids were fit to be planned.
+    *needed, has_wrong_class = draft.totals.tolist()
     if has_wrong_class:
         return None
-    classes, first, last, order, floor, until, meta, launch, *tiles = draft.kept.copies()
-    allow, is_global, _ = rules.tables(class_ids.device)
-    stream = Stream(classes, first, last, floor, until, order, allow, is_global, rules, queries, class_ids.shape[1])
-    lists, begin = [], 0
+    needed = needed[: 2 * len(tiles)]
+    if made is None or any(n > size for n, size in zip(needed, room or (), strict=True)):
+        # A spare eighth: the next batches of this shape are not longer by much.
+        rules.rooms[shape] = tuple(-(-n // 512) * 576 for n in needed)
+        made = _room(tuple(needed), tiles)
+        for i, rows in enumerate(tiles):
+            _fill(stream, rows, draft.runs[i], metas[i], draft.totals, made, i == 1)
+    lists = []
     for i, rows in enumerate(tiles):
-        own = slice(begin, begin + rows.shape[0])
-        entries, words = _fill(stream, rows, draft.runs[i], meta[own], room[2 * i : 2 * i + 2], i == 1)
-        lists.append(TileLists(rows, entries, meta[own], words, launch[own]))
-        begin += rows.shape[0]
+        entries, words = made.lists(i, rows.shape[1])
+        lists.append(TileLists(rows, entries[: needed[2 * i]], metas[i], words[: needed[2 * i + 1]], launches[i]))
     return DevicePlan(stream, lists[0], lists[1] if with_gradient else None)
 
 
@@ -112,6 +144,7 @@ def _draft(
     bounds: tuple[Tensor, Tensor] | None,
     queries: int,
     with_gradient: bool,
+    room: tuple[int, ...] | None,
 ) -> Draft:
     tokens, device = class_ids.shape[1], class_ids.device
     allow, is_global, _ = rules.tables(device)
@@ -131,13 +164,24 @@ def _draft(
     sizes = torch.empty((sum(counts), 2), dtype=torch.int32, device=device)
     meta = torch.empty((sum(counts), 4), dtype=torch.int64, device=device)
     launch = torch.empty(sum(counts), dtype=torch.int32, device=device)
-    totals = torch.empty(5, dtype=torch.int64, device=device)
+    totals = torch.zeros(5, dtype=torch.int64, device=device)
     runs = [_find_runs(stream, found, rows, sizes[i * counts[0] :], i == 1) for i, rows in enumerate(tiles)]
     full_steps = kernel_key_shape(rules).full_step, kernel_query_shape(rules).full_step
     place_lists_kernel[(len(tiles),)](sizes, meta, found.bad, totals, *counts[:2], *full_steps, CHUNK=1024)
     rank_tiles_kernel[(sum(-(-count // 64) for count in counts),)](meta, launch, *counts[:2], CHUNK=64)
-    kept = [found.classes, found.first, found.last, found.order, floor, until, meta, launch, *tiles]
-    return Draft(pack(kept), runs, totals)
+    kept = pack([found.classes, found.first, found.last, found.order, floor, until, meta, launch, *tiles])
+    if room is None:
+        return Draft(kept, runs, totals, None)
+    made = _room(room, tiles)
+    for i, rows in enumerate(tiles):
+        _fill(stream, rows, runs[i], meta[i * counts[0] :], totals, made, i == 1)
+    return Draft(kept, runs, totals, made)
+
+
+def _room(sizes: tuple[int, ...], tiles: list[Tensor]) -> Room:
+    """Room for so many entries and words of each kind."""
+    sizes = tuple(n * (tiles[i // 2].shape[1] if i % 2 else 1) for i, n in enumerate(sizes))
+    return Room(torch.empty(sum(sizes), dtype=torch.int32, device=tiles[0].device), sizes)
 
 
 def _query_tiles(stream: Stream, found: SortedStream) -> Tensor:
@@ -173,6 +217,8 @@ def _find_runs(
     split = not rules.is_bounded and not in_order and not (transposed and stream.queries < stream.tokens)
     runs = 3 * rules.classes if split else rules.classes + in_order
     begins, ends = torch.empty((2, tiles, runs), dtype=torch.int32, device=rows.device)
+    # Without tables of rows by classes to read, a program has threads to spare for many classes.
+    chunk = 256 if rules.allows_all and rules.window and not rules.global_classes else 64
     find_runs_kernel[(tiles,)](
         rows, stream.classes, stream.first, stream.last, stream.floor, stream.until, stream.order, found.sums,
         stream.allow, stream.is_global, begins, ends, sizes,
@@ -180,31 +226,36 @@ def _find_runs(
         stream.size.bit_length(), runs,
         TRANSPOSED=transposed, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_WINDOW=rules.window > 0,
         HAS_GLOBAL=bool(rules.global_classes), MAKE_ROWS=in_reading_order, IN_ORDER=in_order, SPLIT=split,
-        BLOCK_M=rows.shape[1], BLOCK_C=min(64, triton.next_power_of_2(rules.classes)),
+        ALL=rules.allows_all, BLOCK_M=rows.shape[1], BLOCK_C=min(chunk, triton.next_power_of_2(rules.classes)),
     )  # fmt: skip
     return begins, ends
 
 
 def _fill(
-    stream: Stream, rows: Tensor, runs: tuple[Tensor, Tensor], meta: Tensor, room: list[int], transposed: bool
-) -> tuple[Tensor, Tensor]:
-    """Entries and words of the lists of all tiles, for which `room` says how many there are."""
+    stream: Stream,
+    rows: Tensor,
+    runs: tuple[Tensor, Tensor],
+    meta: Tensor,
+    totals: Tensor,
+    room: Room,
+    transposed: bool,
+) -> None:
+    """Write entries and words of the lists of all tiles of a kind, as far as there is room."""
     rules, (tiles, width) = stream.rules, rows.shape
     begins, ends = runs
-    entries = torch.empty(room[0], dtype=torch.int32, device=rows.device)
-    words = torch.empty((room[1], width), dtype=torch.int32, device=rows.device)
-    if not room[0]:
-        return entries, words
-    fill_lists_kernel[(room[0] // STEP.value,)](
-        rows, begins, ends, meta, entries, words,
+    entries, words = room.lists(int(transposed), width)
+    if not entries.shape[0]:
+        return
+    fill_lists_kernel[(entries.shape[0] // STEP.value,)](
+        rows, begins, ends, meta, totals, entries, words,
         stream.classes, stream.first, stream.last, stream.floor, stream.until, stream.order,
         stream.allow, stream.is_global,
         stream.size, stream.tokens, stream.queries, rules.classes, rules.window, ends.shape[1], tiles,
-        tiles.bit_length(), ends.shape[1].bit_length(),
+        tiles.bit_length(), ends.shape[1].bit_length(), words.shape[0],
         TRANSPOSED=transposed, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_GLOBAL=bool(rules.global_classes),
         HAS_PAST=stream.queries < stream.tokens, ALL=rules.allows_all, BLOCK_M=width,
+        num_warps=1 if rules.allows_all else 4,
     )  # fmt: skip
-    return entries, words
 
 
 def _keeps_order(rules: ClassRules) -> bool:

@@ -16,8 +16,8 @@ Result = TypeVar("Result")
 # Recording waits for the device and empties its cache of memory, some thirty milliseconds in all: it pays for shapes
 # that come again and again. The first calls also compile the kernels, which cannot be done while recording.
 _CALLS_BEFORE = 8
-# Shapes that are remembered; a recording holds some hundred bytes a token.
-_KEPT = 16
+# Shapes that are remembered; a recording holds what its plan holds, once more.
+_KEPT = 8
 
 
 @dataclass(frozen=True, eq=False)
