@@ -152,16 +152,17 @@ def peak_mib(work: Callable[[], object]) -> float:
 def held_mib(thing: object, without: tuple[Tensor, ...] = ()) -> float:
     """MiB of all tensors that one of our objects holds, each storage once."""
     storages: dict[int, int] = {}
-    _collect(thing, storages, set())
+    _collect(thing, storages, {})
     for tensor in without:
         storages.pop(tensor.untyped_storage().data_ptr(), None)
     return sum(storages.values()) / 2**20
 
 
-def _collect(thing: object, storages: dict[int, int], met: set[int]) -> None:
+def _collect(thing: object, storages: dict[int, int], met: dict[int, object]) -> None:
     if id(thing) in met:
         return
-    met.add(id(thing))
+    # Held, so that no other object gets its id meanwhile.
+    met[id(thing)] = thing
     if isinstance(thing, Tensor):
         storage = thing.untyped_storage()
         storages[storage.data_ptr()] = storage.nbytes()
