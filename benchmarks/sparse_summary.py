@@ -70,7 +70,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     for x in summary["flatness"]:
         lines.append(
             f"flatness   {x['pattern']:22} D={x['D']:<4} {x['way']:13} n = {x['from']} to {x['to']}: slowest "
-            f"{x['slowest']:.2f} of the time at {x['from']}"
+            f"{x['slowest']:.2f} of the time at {x['from']}, {x['slowest_per_key']:.2f} for each key that a token sees"
         )
     for x in summary["plan_and_memory"]:
         told_worst = ", ".join(f"{name} {x[key]:.3g}" for key, name in _WORST.items() if key in x)
@@ -159,6 +159,8 @@ def _flatness(cells: list[Cell]) -> Iterable[Cell]:
             if len(times) > 1:
                 first, last = min(times), max(times)
                 ratios = {n: ms / times[first] for n, ms in times.items()}
+                # In short texts a token does not have as many keys to see as its bound allows.
+                keys = {x["n"]: x["keys"] for x in bounded}
                 yield {
                     "pattern": pattern,
                     "D": dim,
@@ -168,6 +170,7 @@ def _flatness(cells: list[Cell]) -> Iterable[Cell]:
                     "slowest": max(ratios.values()),
                     "fastest": min(ratios.values()),
                     "last": ratios[last],
+                    "slowest_per_key": max(x * keys[first] / keys[n] for n, x in ratios.items()),
                 }
 
 

@@ -27,6 +27,7 @@ def cells(times: dict[int, float], plan: float) -> list[dict]:
         base = {"n": n, "D": 64, "H": 4, "B": 32768 // n}
         peer = {**base, "run": "dense", "kind": "dense", "forward_ms": n / 1024, "both_ms": 3 * n / 1024}
         ours = {**base, "run": "budget256/17", "kind": "ours", "bounded": True, "plan_ms": plan}
+        ours["keys"] = 100.0 if n < 4096 else 110.0
         ours |= {"forward_ms": ms, "both_ms": 3 * ms}
         found += [peer, add_speedups(ours, [peer])]
     return found
@@ -73,6 +74,7 @@ def test_summary_tells_break_even_flatness_peers_and_decoding() -> None:
     assert [x["without_plan"] for x in found["break_even"]] == ["~ 1450", "~ 1450"]
     assert found["break_even"][0]["with_plan_n"] == pytest.approx(2048)
     assert [(x["from"], x["to"], x["slowest"], x["fastest"]) for x in found["flatness"]] == [(2048, 8192, 1.2, 0.9)] * 2
+    assert [x["slowest_per_key"] for x in found["flatness"]] == pytest.approx([1.2 / 1.1] * 2)
     assert [x["peer"] for x in found["against_the_same_function"]] == ["flex, autotuned", "flex"]
     assert [x["ratio"] for x in found["against_the_same_function"]] == pytest.approx([2.5, 2.5])
     assert found["decode"] == [
