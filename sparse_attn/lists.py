@@ -30,7 +30,8 @@ class TileLists:
             multiple of `full_step`); its length (the rest is a multiple of `step`); where its words begin.
         words: [W, R] int32, one word for each 32 entries after the full ones: bit e of words[g, r] says whether row r
             sees entry 32 g + e. Empty where the shape asks for none.
-        launch: [T] int32, tiles by falling length, so that the longest start first.
+        launch: [W, 3] int32, the work of each program: a tile, and the first and one-past-last of its entries. Tiles by
+            falling length, so that the longest start first; W > T where long lists are left to several programs.
     """
 
     rows: Tensor
@@ -266,4 +267,18 @@ def _assemble(stream: Stream, shape: TileShape, rows: Tensor, spans: _Spans, row
     groups = (length - count_full) // 32 if shape.packed else torch.zeros_like(length)
     meta = torch.stack([length.cumsum(0) - length, count_full, length, groups.cumsum(0) - groups], dim=1)
     words = pack_words(stream, rows, entries, meta, groups, rows_are_queries)
-    return TileLists(rows, entries, meta, words, length.argsort(descending=True, stable=True).int())
+    return TileLists(rows, entries, meta, words, _launch(length, shape))
+
+
+def _launch(length: Tensor, shape: TileShape) -> Tensor:
+    """Who works on which part of which list, from the lists' lengths [T]. [W, 3] int32."""
+    limit = _FAR
+    if shape.longest and length.shape[0]:
+        limit = max(shape.longest, int(length.sum()) // length.shape[0] // 16 * 64)
+    tile = length.argsort(descending=True, stable=True)
+    parts = (-(-length[tile] // limit)).clamp(min=1)
+    tile = tile.repeat_interleave(parts)
+    first = (
+        torch.arange(tile.shape[0], device=tile.device) - (parts.cumsum(0) - parts).repeat_interleave(parts)
+    ) * limit
+    return torch.stack([tile, first, torch.minimum(first + limit, length[tile])], dim=1).int()

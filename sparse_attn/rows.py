@@ -27,6 +27,8 @@ class TileShape:
         step: lists are padded to a multiple of this.
         full_step: entries that all rows see are counted in multiples of this.
         packed: whether to make bit words.
+        longest: lists of more entries than this, and than four times the mean, are left to several programs; 0 for
+            one program a list.
     """
 
     rows: int
@@ -34,6 +36,7 @@ class TileShape:
     step: int = 64
     full_step: int = 64
     packed: bool = True
+    longest: int = 0
 
 
 def query_rows(stream: Stream, shape: TileShape) -> Tensor:
@@ -121,7 +124,8 @@ def kernel_key_shape(rules: ClassRules) -> TileShape:
 
 def kernel_query_shape(rules: ClassRules) -> TileShape:
     """The tiles of keys of `impl.triton`, for dk and dv."""
-    return TileShape(64, 0 if rules.is_bounded else _stretch(rules))
+    # A rare word is seen all through the text: one program for it would still be at work when all others are done.
+    return TileShape(64, 0 if rules.is_bounded else _stretch(rules), longest=0 if rules.valence is None else 8192)
 
 
 def _stretch(rules: ClassRules) -> int:

@@ -54,7 +54,7 @@ class ClassRules:
     _tables: dict[torch.device, tuple[Tensor, Tensor, Tensor | None]]
     _ranks: dict[torch.device, tuple[Tensor, Tensor]]
     # How long the lists of plans under these rules have been, by their shape: room for the next plan's.
-    rooms: dict[Hashable, tuple[int, ...]]
+    rooms: dict[Hashable, Any]
 
     def __init__(
         self,

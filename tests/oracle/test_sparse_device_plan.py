@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -11,13 +12,13 @@ from sparse_cases import DEVICE, draw_allow, draw_classes
 from sparse_attn import ClassRules, plan_classes
 from sparse_attn.lists import TileLists, list_keys, list_queries
 from sparse_attn.plan import ClassPlan
-from sparse_attn.rows import kernel_key_shape, kernel_query_shape
+from sparse_attn.rows import TileShape, kernel_key_shape, kernel_query_shape
 from sparse_attn.stream import build_stream
 
 if find_spec("triton") is None:
     pytest.skip("triton is not installed: pip install triton", allow_module_level=True)
 
-from sparse_attn.impl.triton.planning import DevicePlan, plan_on_device
+from sparse_attn.impl.triton.planning import DevicePlan, Sizes, plan_on_device
 
 BOUNDS = [{"valence": 3}, {"budget": 9}, {}]
 
@@ -91,10 +92,26 @@ def test_room_from_the_plan_before_is_used_and_outgrown() -> None:
     again, plan = both(rules, 1, 90)
     assert_equal_plans(again, plan)
     # A room that is too small is noticed, and nothing is written beyond it.
-    rules.rooms.update({shape: (64, 2, 64, 2) for shape in rules.rooms})
+    rules.rooms.update({shape: Sizes((64, 64), (2, 2), 1) for shape in rules.rooms})
     assert_equal_plans(*both(rules, 1, 90))
     assert short is not again
-    assert all(room[0] > 64 for room in rules.rooms.values())
+    assert all(room.entries[0] > 64 for room in rules.rooms.values())
+
+
+def test_long_lists_are_left_to_several_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shared(rules: ClassRules) -> TileShape:
+        return replace(kernel_query_shape(rules), longest=64)
+
+    monkeypatch.setattr("sparse_attn.impl.triton.planning.kernel_query_shape", shared)
+    rules = ClassRules(torch.ones(4, 4, dtype=torch.bool), valence=1, window=2)
+    ids = torch.where(torch.arange(900) < 3, 0, 1 + torch.arange(900) % 3)[None]
+    plan = plan_classes(ids, rules)
+    made = plan_on_device(ids.to(DEVICE), rules, None, None, 900, with_gradient=True)
+    assert made is not None
+    expected = list_queries(plan.stream, shared(rules))
+    assert expected.launch.shape[0] > expected.rows.shape[0]
+    assert_same(made.queries, expected)
+    assert_same(made.keys, list_keys(plan.stream, kernel_key_shape(rules)))
 
 
 def test_a_single_token() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -92,3 +93,17 @@ def test_runs_repeat_exactly() -> None:
     case = make_case(rules_of(valence=2, window=4), 100, batch=1, heads=2, key_heads=1, device=DEVICE)
     for first, second in zip(case.run("triton"), case.run("triton"), strict=True):
         assert torch.equal(first, second)
+
+
+def test_several_programs_share_a_list() -> None:
+    rules = ClassRules(torch.ones(4, 4, dtype=torch.bool), valence=1, window=2)
+    case = make_case(rules, 100, batch=1, heads=2, key_heads=1, device=DEVICE)
+    shape = kernel_query_shape(rules)
+    whole = case.plan.query_lists(shape)
+    # The longest list in stretches of 64 entries, the others as they are.
+    tile, _, length = whole.launch[0].tolist()
+    parts = [[tile, first, min(first + 64, length)] for first in range(0, length, 64)]
+    assert len(parts) > 1
+    launch = torch.tensor([*parts, *whole.launch[1:].tolist()], dtype=torch.int32, device=DEVICE)
+    case.plan._lists["queries", shape] = replace(whole, launch=launch)
+    assert_as_good_as_eager(case, "triton")

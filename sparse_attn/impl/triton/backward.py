@@ -65,7 +65,7 @@ def class_attention_bwd_dq_kernel(
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """One program a (tile of queries, head); also leaves delta = sum(o * do) for the other kernel."""
-    tile = tl.load(launch_ptr + tl.program_id(0)).to(tl.int64)
+    tile = tl.load(launch_ptr + tl.program_id(0) * 3).to(tl.int64)
     head = tl.program_id(1)
     wide_head = head.to(tl.int64)
     list_ptr = entries_ptr + tl.load(meta_ptr + tile * 4)
@@ -134,7 +134,7 @@ def _add_dkv(
 
 @triton.jit
 def class_attention_bwd_dkv_kernel(
-    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr,
+    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, parts_ptr,
     rows_ptr, entries_ptr, meta_ptr, words_ptr, launch_ptr, classes_ptr, bias_ptr,
     q_stride_b, q_stride_h, q_stride_n, k_stride_b, k_stride_h, k_stride_n,
     v_stride_b, v_stride_h, v_stride_n, do_stride_b, do_stride_h, do_stride_n,
@@ -143,9 +143,14 @@ def class_attention_bwd_dkv_kernel(
     HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """One program a (tile of keys, key head); it alone writes its rows, summing over the query heads of its group."""
+    """One program a (tile of keys, key head); it alone writes its rows, summing over the query heads of its group.
+
+    Where several programs share a list, each leaves its part of the sums in float32 for `sum_parts_kernel`.
+    """
     # Lists differ much in length here: heads vary fastest, so that the longest lists of all heads start first.
-    tile = tl.load(launch_ptr + tl.program_id(1)).to(tl.int64)
+    launch_ptr += tl.program_id(1) * 3
+    tile = tl.load(launch_ptr).to(tl.int64)
+    since, upto = tl.load(launch_ptr + 1), tl.load(launch_ptr + 2)
     key_head = tl.program_id(0)
     list_ptr = entries_ptr + tl.load(meta_ptr + tile * 4)
     full = tl.load(meta_ptr + tile * 4 + 1).to(tl.int32)
@@ -178,7 +183,7 @@ def class_attention_bwd_dkv_kernel(
                     list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
                     False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
                 )  # fmt: skip
-        for start in range(0, length - full, BLOCK_N):
+        for start in range(since, upto - full, BLOCK_N):
             dk, dv = _add_dkv(
                 dk, dv, k, v, row_class, q_ptr + head * q_stride_h, do_ptr + head * do_stride_h,
                 lse_ptr + head * num_queries, delta_ptr + head * num_queries,
@@ -186,7 +191,49 @@ def class_attention_bwd_dkv_kernel(
                 list_ptr + full, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
                     True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
             )  # fmt: skip
-    at = sequence * dk_stride_b + wide_head * dk_stride_h + token_offsets(row, begin, dk_stride_n, WIDE)
+    if (since == 0) & (upto == length):
+        at = sequence * dk_stride_b + wide_head * dk_stride_h + token_offsets(row, begin, dk_stride_n, WIDE)
+        store_rows(dk_ptr, at, dk * scale, row >= 0, HEAD_DIM, BLOCK_D)
+        store_rows(dv_ptr, at, dv, row >= 0, HEAD_DIM, BLOCK_D)
+    else:
+        parts_ptr += _part_of(tl.program_id(1), key_head, BLOCK_M * BLOCK_D)
+        spot = tl.arange(0, BLOCK_M)[:, None] * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
+        tl.store(parts_ptr + spot, dk)
+        tl.store(parts_ptr + BLOCK_M * BLOCK_D + spot, dv)
+
+
+@triton.jit
+def _part_of(program, key_head, size):
+    """Where a program leaves its two sums; programs that share lists are the first ones."""
+    return (program.to(tl.int64) * tl.num_programs(0) + key_head) * (2 * size)
+
+
+@triton.jit
+def sum_parts_kernel(
+    dk_ptr, dv_ptr, parts_ptr, rows_ptr, meta_ptr, launch_ptr, dk_stride_b, dk_stride_h, dk_stride_n,
+    num_keys, scale, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
+    WIDE: tl.constexpr,
+):  # fmt: skip
+    """The sums over the programs that share a list, always in the same order: by the first of them, for each head."""
+    program, key_head = tl.program_id(1), tl.program_id(0)
+    tile = tl.load(launch_ptr + program * 3).to(tl.int64)
+    length = tl.load(meta_ptr + tile * 4 + 2).to(tl.int32)
+    if (tl.load(launch_ptr + program * 3 + 1) > 0) | (tl.load(launch_ptr + program * 3 + 2) == length):
+        return
+    spot = tl.arange(0, BLOCK_M)[:, None] * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
+    dk = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
+    dv = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
+    done = 0
+    while done < length:
+        part_ptr = parts_ptr + _part_of(program, key_head, BLOCK_M * BLOCK_D)
+        dk += tl.load(part_ptr + spot)
+        dv += tl.load(part_ptr + BLOCK_M * BLOCK_D + spot)
+        done = tl.load(launch_ptr + program * 3 + 2)
+        program += 1
+    row = tl.load(rows_ptr + tile * BLOCK_M + tl.arange(0, BLOCK_M))
+    sequence = sequence_of(row, num_keys)
+    at = sequence * dk_stride_b + key_head.to(tl.int64) * dk_stride_h
+    at += token_offsets(row, (sequence * num_keys).to(tl.int32), dk_stride_n, WIDE)
     store_rows(dk_ptr, at, dk * scale, row >= 0, HEAD_DIM, BLOCK_D)
     store_rows(dv_ptr, at, dv, row >= 0, HEAD_DIM, BLOCK_D)
 
@@ -240,9 +287,20 @@ def backward(
         *numbers, **options(rows, dq_sizes(head_dim, query.dtype)),
     )  # fmt: skip
     rows, entries, meta, words, launch = query_lists
-    class_attention_bwd_dkv_kernel[(key.shape[1], rows.shape[0])](
-        query, key, value, grad, lse, delta, dk, dv, rows, entries, meta, words, launch, classes, table,
+    # A list that is shared has at least one program more than others: at most twice as many programs share one.
+    shared = min(2 * (launch.shape[0] - rows.shape[0]), launch.shape[0])
+    parts = torch.empty(
+        (shared, key.shape[1], 2, rows.shape[1], block_d(head_dim)), dtype=torch.float32, device=query.device
+    )
+    class_attention_bwd_dkv_kernel[(key.shape[1], launch.shape[0])](
+        query, key, value, grad, lse, delta, dk, dv, parts, rows, entries, meta, words, launch, classes, table,
         *strides, *grad.stride()[:3], *dk.stride()[:3],
         *numbers, **options(rows, dkv_sizes(head_dim, query.dtype)),
     )  # fmt: skip
+    if shared:
+        sum_parts_kernel[(key.shape[1], shared)](
+            dk, dv, parts, rows, meta, launch, *dk.stride()[:3], key.shape[2], scale,
+            HEAD_DIM=head_dim, BLOCK_D=block_d(head_dim), BLOCK_M=rows.shape[1],
+            WIDE=is_wide(query, key, value, out, grad),
+        )  # fmt: skip
     return dq, dk, dv

@@ -66,7 +66,7 @@ def class_attention_fwd_kernel(
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, FULL_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """One program a (tile, head)."""
-    tile = tl.load(launch_ptr + tl.program_id(0)).to(tl.int64)
+    tile = tl.load(launch_ptr + tl.program_id(0) * 3).to(tl.int64)
     head = tl.program_id(1)
     list_ptr = entries_ptr + tl.load(meta_ptr + tile * 4)
     full = tl.load(meta_ptr + tile * 4 + 1).to(tl.int32)

@@ -203,13 +203,23 @@ def find_runs_kernel(
 
 
 @triton.jit
+def _lengths(sizes_ptr, tile, inside, full_step):
+    """Full entries and all entries of each list, padding included. int64."""
+    used = tl.load(sizes_ptr + tile * 2, mask=inside, other=0).to(tl.int64)
+    full = tl.load(sizes_ptr + tile * 2 + 1, mask=inside, other=0).to(tl.int64) // full_step * full_step
+    return full, full + (used - full + STEP - 1) // STEP * STEP
+
+
+@triton.jit
 def place_lists_kernel(
-    sizes_ptr, meta_ptr, bad_ptr, totals_ptr, key_tiles, query_tiles, key_step, query_step, CHUNK: tl.constexpr
-):
-    """The `meta` of all tiles from their sizes; totals: [entries, words] of both kinds, then whether a class is wrong.
+    sizes_ptr, meta_ptr, bad_ptr, totals_ptr, key_tiles, query_tiles, key_step, query_step, longest,
+    CHUNK: tl.constexpr,
+):  # fmt: skip
+    """The `meta` of all tiles from their sizes, and totals: [7] int64.
 
     Program 0 places the lists of the tiles of queries, program 1 those of the tiles of keys, which follow. The steps
-    are those in which entries that every row sees are counted.
+    are those in which entries that every row sees are counted. Totals: entries and words of both kinds, whether a class
+    is wrong, programs for the lists of the tiles of keys, and how many entries one of these takes at most.
     """
     kind = tl.program_id(0)
     full_step = tl.where(kind == 0, key_step, query_step)
@@ -220,9 +230,7 @@ def place_lists_kernel(
     for start in range(begin, end, CHUNK):
         tile = start + tl.arange(0, CHUNK)
         inside = tile < end
-        used = tl.load(sizes_ptr + tile * 2, mask=inside, other=0).to(tl.int64)
-        full = tl.load(sizes_ptr + tile * 2 + 1, mask=inside, other=0).to(tl.int64) // full_step * full_step
-        length = full + (used - full + STEP - 1) // STEP * STEP
+        full, length = _lengths(sizes_ptr, tile, inside, full_step)
         groups = (length - full) // 32
         meta = meta_ptr + tile * 4
         tl.store(meta, entries + tl.cumsum(length, 0) - length, mask=inside)
@@ -233,27 +241,46 @@ def place_lists_kernel(
         words += tl.sum(groups, 0)
     tl.store(totals_ptr + 2 * kind, entries)
     tl.store(totals_ptr + 2 * kind + 1, words)
-    tl.store(totals_ptr + 4, tl.load(bad_ptr).to(tl.int64))
+    if kind == 0:
+        tl.store(totals_ptr + 4, tl.load(bad_ptr).to(tl.int64))
+    else:
+        limit = tl.maximum(longest, entries // query_tiles // 16 * 64)
+        parts = tl.zeros([], tl.int64)
+        for start in range(begin, end, CHUNK):
+            tile = start + tl.arange(0, CHUNK)
+            length = _lengths(sizes_ptr, tile, tile < end, full_step)[1]
+            parts += tl.sum(tl.where(tile < end, tl.maximum((length + limit - 1) // limit, 1), 0), 0)
+        tl.store(totals_ptr + 5, parts)
+        tl.store(totals_ptr + 6, limit)
 
 
 @triton.jit
-def rank_tiles_kernel(meta_ptr, launch_ptr, key_tiles, query_tiles, CHUNK: tl.constexpr):
-    """The tiles of each kind by falling length, equal ones in order: each program ranks CHUNK tiles among all."""
+def rank_tiles_kernel(meta_ptr, totals_ptr, launch_ptr, key_tiles, query_tiles, room, CHUNK: tl.constexpr):
+    """The work of each program, see `TileLists.launch`: each program ranks CHUNK tiles among all of their kind."""
     key_chunks = (key_tiles + CHUNK - 1) // CHUNK
     is_query = tl.program_id(0) >= key_chunks
     begin = tl.where(is_query, key_tiles, 0)
     count = tl.where(is_query, query_tiles, key_tiles)
+    limit = tl.where(is_query, tl.load(totals_ptr + 6), 1 << 40)
     tile = (tl.program_id(0) - tl.where(is_query, key_chunks, 0)) * CHUNK + tl.arange(0, CHUNK)
     own = tl.load(meta_ptr + (begin + tile) * 4 + 2, mask=tile < count, other=0)
-    rank = tl.zeros([CHUNK], tl.int32)
+    rank = tl.zeros([CHUNK], tl.int64)
     for start in range(0, count, CHUNK):
         other = start + tl.arange(0, CHUNK)
         length = tl.load(meta_ptr + (begin + other) * 4 + 2, mask=other < count, other=-1)
         ahead = (length[None, :] > own[:, None]) | (
             (length[None, :] == own[:, None]) & (other[None, :] < tile[:, None])
         )
-        rank += tl.sum((ahead & (other < count)[None, :]).to(tl.int32), 1)
-    tl.store(launch_ptr + begin + rank, tile, mask=tile < count)
+        parts = tl.maximum((length + limit - 1) // limit, 1)
+        rank += tl.sum(tl.where(ahead & (other < count)[None, :], parts[None, :], 0), 1)
+    parts = tl.where(tile < count, tl.maximum((own + limit - 1) // limit, 1), 0)
+    for part in range(0, tl.max(parts, 0).to(tl.int32)):
+        at = begin + rank + part
+        # What there is no room for is left out.
+        known = (part < parts) & (at < room)
+        tl.store(launch_ptr + at * 3, tile, mask=known)
+        tl.store(launch_ptr + at * 3 + 1, part * limit, mask=known)
+        tl.store(launch_ptr + at * 3 + 2, tl.minimum((part + 1) * limit, own), mask=known)
 
 
 @triton.jit

@@ -44,22 +44,64 @@ class DevicePlan:
     queries: TileLists | None
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """How much room lists take.
+
+    Args:
+        entries: of each kind of tiles.
+        words: 32 of its entries a word for each row, of each kind.
+        launches: programs of both kinds together.
+    """
+
+    entries: tuple[int, ...]
+    words: tuple[int, ...]
+    launches: int
+
+    def holds(self, other: Sizes) -> bool:
+        """Whether the other's lists fit in here."""
+        pairs = [*zip(self.entries, other.entries, strict=True), *zip(self.words, other.words, strict=True)]
+        return all(mine >= theirs for mine, theirs in [*pairs, (self.launches, other.launches)])
+
+    def with_spare(self) -> Sizes:
+        """An eighth more: the next batches of a shape are not longer by much."""
+        entries, words = (tuple(-(-n // 512) * 576 for n in sizes) for sizes in (self.entries, self.words))
+        return Sizes(entries, words, -(-self.launches // 512) * 576)
+
+
 @dataclass(frozen=True, eq=False)
 class Room:
     """Memory for the lists of both kinds of tiles, in one piece, so that copying them all is one launch.
 
     Args:
-        piece: int32, entries and words of the one kind, then of the other.
-        sizes: of the four: entries in steps of STEP, words times R.
+        piece: int32, launches, then entries and words of each kind.
+        sizes: how many of each there is room for.
+        widths: rows of a tile of each kind.
     """
 
     piece: Tensor
-    sizes: tuple[int, ...]
+    sizes: Sizes
+    widths: tuple[int, ...]
 
-    def lists(self, kind: int, width: int) -> tuple[Tensor, Tensor]:
-        """Entries [E] and words [W, width] of a kind of tiles."""
-        parts = self.piece.split(self.sizes)
-        return parts[2 * kind], parts[2 * kind + 1].view(-1, width)
+    @staticmethod
+    def make(sizes: Sizes, tiles: list[Tensor]) -> Room:
+        """Room that nothing has been written to."""
+        widths = tuple(rows.shape[1] for rows in tiles)
+        size = sum(n + w * width for n, w, width in zip(sizes.entries, sizes.words, widths, strict=True))
+        return Room(torch.empty(3 * sizes.launches + size, dtype=torch.int32, device=tiles[0].device), sizes, widths)
+
+    def launches(self) -> Tensor:
+        """[W, 3] of both kinds."""
+        return self.piece[: 3 * self.sizes.launches].view(-1, 3)
+
+    def lists(self, kind: int) -> tuple[Tensor, Tensor]:
+        """Entries [E] and words [W, R] of a kind of tiles."""
+        begin = 3 * self.sizes.launches
+        for i in range(kind):
+            begin += self.sizes.entries[i] + self.sizes.words[i] * self.widths[i]
+        end = begin + self.sizes.entries[kind]
+        words = self.piece[end : end + self.sizes.words[kind] * self.widths[kind]]
+        return self.piece[begin:end], words.view(-1, self.widths[kind])
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +109,11 @@ class Draft:
     """What is launched before the wait, and can be recorded and replayed.
 
     Args:
-        kept: what the plan will hold: classes, first, last, order, floor, until [M], meta [T, 4] and launch [T] of both
-            kinds of tiles, then the tiles of queries and, for gradients, those of keys.
+        kept: what the plan will hold: classes, first, last, order, floor, until [M] and meta [T, 4] of both kinds of
+            tiles, then the tiles of queries and, for gradients, those of keys.
         runs: begins and running ends of the runs of each kind of tile.
-        totals: [5] int64, entries and words of both kinds, and whether a class id is wrong.
-        room: the lists, as far as there was room for them; None where none was given.
+        totals: [7] int64, see `place_lists_kernel`.
+        room: the lists, as far as there was room for them; None where no sizes were given.
     """
 
     kept: Packed
@@ -113,27 +155,26 @@ def plan_on_device(
     first, last = (None, None) if bounds is None else bounds
     draft = replayed(work, (class_ids, valid, first, last), (rules, queries, with_gradient, room))
     # All that can be done while the device is at work. The next plan overwrites what the recording holds: copies.
-    classes, first, last, order, floor, until, meta, launch, *tiles = draft.kept.copies()
-    made = None if draft.room is None else Room(draft.room.piece.clone(), draft.room.sizes)
+    classes, first, last, order, floor, until, meta, *tiles = draft.kept.copies()
+    made = None if draft.room is None else Room(draft.room.piece.clone(), draft.room.sizes, draft.room.widths)
     allow, is_global, _ = rules.tables(class_ids.device)
     stream = Stream(classes, first, last, floor, until, order, allow, is_global, rules, queries, tokens)
     counts = [rows.shape[0] for rows in tiles]
-    metas, launches = meta.split(counts), launch.split(counts)
+    metas = meta.split(counts)
     # The only wait: how long the lists are, and whether the class ids were fit to be planned.
-    *needed, has_wrong_class = draft.totals.tolist()
+    *lengths, has_wrong_class, parts, _ = draft.totals.tolist()
     if has_wrong_class:
         return None
-    needed = needed[: 2 * len(tiles)]
-    if made is None or any(n > size for n, size in zip(needed, room or (), strict=True)):
-        # A spare eighth: the next batches of this shape are not longer by much.
-        rules.rooms[shape] = tuple(-(-n // 512) * 576 for n in needed)
-        made = _room(tuple(needed), tiles)
-        for i, rows in enumerate(tiles):
-            _fill(stream, rows, draft.runs[i], metas[i], draft.totals, made, i == 1)
+    kinds = len(tiles)
+    needed = Sizes(tuple(lengths[0 : 2 * kinds : 2]), tuple(lengths[1 : 2 * kinds : 2]), counts[0] + parts)
+    if made is None or not made.sizes.holds(needed):
+        rules.rooms[shape] = needed.with_spare()
+        made = Room.make(needed, tiles)
+        _write(stream, tiles, draft.runs, meta, draft.totals, made)
     lists = []
-    for i, rows in enumerate(tiles):
-        entries, words = made.lists(i, rows.shape[1])
-        lists.append(TileLists(rows, entries[: needed[2 * i]], metas[i], words[: needed[2 * i + 1]], launches[i]))
+    for i, programs in enumerate(made.launches()[: needed.launches].split([counts[0], parts][:kinds])):
+        entries, words = made.lists(i)
+        lists.append(TileLists(tiles[i], entries[: needed.entries[i]], metas[i], words[: needed.words[i]], programs))
     return DevicePlan(stream, lists[0], lists[1] if with_gradient else None)
 
 
@@ -144,7 +185,7 @@ def _draft(
     bounds: tuple[Tensor, Tensor] | None,
     queries: int,
     with_gradient: bool,
-    room: tuple[int, ...] | None,
+    sizes: Sizes | None,
 ) -> Draft:
     tokens, device = class_ids.shape[1], class_ids.device
     allow, is_global, _ = rules.tables(device)
@@ -161,27 +202,35 @@ def _draft(
     if with_gradient:
         tiles.append(_key_tiles(stream, found) if key_tiles is None else key_tiles)
     counts = [rows.shape[0] for rows in tiles] + [0]
-    sizes = torch.empty((sum(counts), 2), dtype=torch.int32, device=device)
+    spans = torch.empty((sum(counts), 2), dtype=torch.int32, device=device)
     meta = torch.empty((sum(counts), 4), dtype=torch.int64, device=device)
-    launch = torch.empty(sum(counts), dtype=torch.int32, device=device)
-    totals = torch.zeros(5, dtype=torch.int64, device=device)
-    runs = [_find_runs(stream, found, rows, sizes[i * counts[0] :], i == 1) for i, rows in enumerate(tiles)]
-    full_steps = kernel_key_shape(rules).full_step, kernel_query_shape(rules).full_step
-    place_lists_kernel[(len(tiles),)](sizes, meta, found.bad, totals, *counts[:2], *full_steps, CHUNK=1024)
-    rank_tiles_kernel[(sum(-(-count // 64) for count in counts),)](meta, launch, *counts[:2], CHUNK=64)
-    kept = pack([found.classes, found.first, found.last, found.order, floor, until, meta, launch, *tiles])
-    if room is None:
-        return Draft(kept, runs, totals, None)
-    made = _room(room, tiles)
+    totals = torch.zeros(7, dtype=torch.int64, device=device)
+    runs = [_find_runs(stream, found, rows, spans[i * counts[0] :], i == 1) for i, rows in enumerate(tiles)]
+    shapes = kernel_key_shape(rules), kernel_query_shape(rules)
+    place_lists_kernel[(len(tiles),)](
+        spans, meta, found.bad, totals, *counts[:2], *(shape.full_step for shape in shapes),
+        shapes[1].longest or 2**40, CHUNK=1024,
+    )  # fmt: skip
+    kept = pack([found.classes, found.first, found.last, found.order, floor, until, meta, *tiles])
+    room = None
+    if sizes is not None:
+        room = Room.make(sizes, tiles)
+        _write(stream, tiles, runs, meta, totals, room)
+    return Draft(kept, runs, totals, room)
+
+
+def _write(
+    stream: Stream, tiles: list[Tensor], runs: list[tuple[Tensor, Tensor]], meta: Tensor, totals: Tensor, room: Room
+) -> None:
+    """Entries, words and launches of all lists, as far as there is room."""
+    counts = [rows.shape[0] for rows in tiles] + [0]
+    launches = room.launches()
+    rank_tiles_kernel[(sum(-(-count // 64) for count in counts),)](
+        meta, totals, launches, *counts[:2], launches.shape[0], CHUNK=64
+    )
     for i, rows in enumerate(tiles):
-        _fill(stream, rows, runs[i], meta[i * counts[0] :], totals, made, i == 1)
-    return Draft(kept, runs, totals, made)
-
-
-def _room(sizes: tuple[int, ...], tiles: list[Tensor]) -> Room:
-    """Room for so many entries and words of each kind."""
-    sizes = tuple(n * (tiles[i // 2].shape[1] if i % 2 else 1) for i, n in enumerate(sizes))
-    return Room(torch.empty(sum(sizes), dtype=torch.int32, device=tiles[0].device), sizes)
+        entries, words = room.lists(i)
+        _fill(stream, rows, runs[i], meta[i * counts[0] :], totals, entries, words, i == 1)
 
 
 def _query_tiles(stream: Stream, found: SortedStream) -> Tensor:
@@ -237,13 +286,12 @@ def _fill(
     runs: tuple[Tensor, Tensor],
     meta: Tensor,
     totals: Tensor,
-    room: Room,
+    entries: Tensor,
+    words: Tensor,
     transposed: bool,
 ) -> None:
-    """Write entries and words of the lists of all tiles of a kind, as far as there is room."""
     rules, (tiles, width) = stream.rules, rows.shape
     begins, ends = runs
-    entries, words = room.lists(int(transposed), width)
     if not entries.shape[0]:
         return
     fill_lists_kernel[(entries.shape[0] // STEP.value,)](
