@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from feasibility.harness import Metric
-from feasibility.hyperbolic_yardstick import ERRORS
+from feasibility.hyperbolic_verdicts import NAMES, verdict
+from feasibility.hyperbolic_yardstick import ERRORS, GAINS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CURVED, FLAT, INK, GRID = "#0072B2", "#D55E00", "#202124", "#DADCE0"
+CURVED, FLAT, UNDECIDED, INK, GRID = "#0072B2", "#D55E00", "#9AA0A6", "#202124", "#DADCE0"
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "asa",
     "svg.fonttype": "none",
@@ -24,10 +25,6 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
-}
-NAMES = {
-    "distortion": "average distortion",
-    "stress1": "Kruskal's stress",
 }
 
 
@@ -70,43 +67,39 @@ def distortion_chart(lines: Mapping[str, Mapping[int, float]]) -> str:
 
 
 def benefit_chart(metrics: Mapping[str, Metric], dim: int) -> str:
-    """By how much smaller the error of tree distances is in curved space, with intervals, the 5 % line and the ceiling.
-
-    Only errors of distances, which the flat opponents were fitted for: the exact tree has none and stands at 100 %.
+    """What the best curved embedding gains over the best flat one, a bar a measure, with intervals and the 5 % line.
 
     Args:
         metrics: with `benefit_<measure>` for each measure that is drawn.
         dim: of the comparison, for the axis.
     """
-    figure, axes = _canvas(7.0, 2.8)
-    shown = [name for name in reversed(ERRORS) if f"benefit_{name}" in metrics]
+    shown = [name for name in reversed((*ERRORS, *GAINS)) if f"benefit_{name}" in metrics]
+    figure, axes = _canvas(8.0, 1.2 + 0.42 * len(shown))
+    colours = {"GO": CURVED, "NO-GO": FLAT, "INCONCLUSIVE": UNDECIDED}
     for row, name in enumerate(shown):
         metric = metrics[f"benefit_{name}"]
         spread = [[metric.value - metric.ci95[0]], [metric.ci95[1] - metric.value]]
-        gained = metric.value >= 0
-        axes.barh(row, metric.value, color=CURVED if gained else FLAT, height=0.55, xerr=spread, ecolor=INK)
-        # Inside a long bar, so that the number stays clear of the ceiling.
-        inside = metric.value > 30
+        judged = verdict(metric)
+        axes.barh(row, metric.value, color=colours[judged], height=0.6, xerr=spread, ecolor=INK)
         axes.annotate(
-            f"{metric.value:+.1f} %",
-            (min(metric.ci95[0], metric.value) if inside else max(metric.ci95[1], 5.0), row),
-            (-8 if inside else 6, 0),
+            f"{metric.value:+.1f} %  {judged}",
+            (max(metric.ci95[1], metric.value, 0.0), row),
+            (6, 0),
             textcoords="offset points",
             va="center",
-            ha="right" if inside else "left",
-            color="white" if inside else INK,
+            fontsize=10,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )
     axes.axvline(0.0, color=INK, linewidth=1)
-    for x, style, words, side in ((5.0, "--", "worth it from 5 % on", "left"), (100.0, ":", "exact tree", "right")):
-        axes.axvline(x, color=INK, linewidth=1.2, linestyle=style)
-        shift = (5 if side == "left" else -5, 0)
-        axes.annotate(words, (x, len(shown) - 0.5), shift, textcoords="offset points", fontsize=9, ha=side)
-    axes.set_ylim(-0.6, len(shown) - 0.15)
-    axes.set_xlim(right=104.0)
+    axes.axvline(5.0, color=INK, linewidth=1.2, linestyle="--")
+    axes.annotate("worth it from 5 % on", (5.0, len(shown) - 0.45), (4, 0), textcoords="offset points", fontsize=9)
+    axes.set_ylim(-0.6, len(shown) + 0.05)
+    highest = max([metrics[f"benefit_{name}"].ci95[1] for name in shown], default=0.0)
+    axes.set_xlim(right=max(20.0, 1.3 * highest))
     axes.set_yticks(range(len(shown)), [NAMES[name] for name in shown])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=GRID)
-    axes.set_xlabel(f"error saved against the best Euclidean fit, {dim} dimensions (%)")
+    axes.set_xlabel(f"gain over the best Euclidean embedding, {dim} dimensions (%)")
     return _svg(figure)
 
 

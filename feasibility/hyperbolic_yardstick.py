@@ -15,6 +15,7 @@ from hyperbolic.graph import Graph, adjacency, closure, hop_distances, spanning_
 from hyperbolic.manifolds import Geometry, all_distances
 from hyperbolic.metrics import distortion, path_excess, retrieval, worst_distortion
 from hyperbolic.stress import Loss, fit_stress
+from hyperbolic.stress_curved import fit_stress_curved
 
 Floats = NDArray[np.float64]
 Numbers = dict[str, float]
@@ -24,7 +25,19 @@ WEIGHT = (0.95,)
 # Flat points may choose the weight that suits them best, on the very data that they are judged on.
 ANY_WEIGHT = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 # In which direction a measure improves, for those that are compared as a benefit.
-ERRORS, GAINS = ("distortion", "stress1"), ("rho", "map_neighbours", "map_closure")
+ERRORS = ("distortion", "stress1")
+GAINS = (
+    "rho",
+    "map_neighbours",
+    "map_closure",
+    "map_learned",
+    "map_links",
+    "map_transitive_0",
+    "map_transitive_10",
+    "ami",
+    "ari",
+    "knn",
+)
 
 
 class Yardstick:
@@ -57,6 +70,21 @@ class Yardstick:
         spent = time.thread_time() - begin
         return self._measured(points, "euclidean", ANY_WEIGHT) | {"construct_s": spent}, points
 
+    def curved_fit(self, dim: int, seed: int, iterations: int) -> Numbers:
+        """Measure points of curved space that were fitted to the distances by optimisation."""
+        begin = time.thread_time()
+        points, _ = fit_stress_curved(self.hops, dim, seed, iterations)
+        spent = time.thread_time() - begin
+        return self._measured(points, "lorentz", WEIGHT) | {"construct_s": spent}
+
+    def placed(self, dim: int, seed: int) -> Floats:
+        """The distances of the construction, [n, n]."""
+        return all_distances(self._construct(dim, seed, True), "poincare")
+
+    def between(self, points: Floats) -> Floats:
+        """The distances of flat points, [n, n]."""
+        return all_distances(points, "euclidean")
+
     def measure(self, distances: Floats, weights: Sequence[float]) -> Numbers:
         """All quality figures of one matrix of distances against the graph; ancestors by the best of the weights."""
         whole = distortion(distances, self.hops)
@@ -82,18 +110,18 @@ class Yardstick:
         return self.measure(all_distances(points, geometry), weights) | {"memory_bytes": float(points.nbytes)}
 
 
-def benefits(curved: Numbers, flat: Sequence[Numbers]) -> Numbers:
-    """By how many percent one curved embedding beats the best of several flat ones, as `benefit_<measure>`.
+def benefits(curved: Sequence[Numbers], flat: Sequence[Numbers]) -> Numbers:
+    """By how many percent the best of several curved embeddings beats the best flat one, as `benefit_<measure>`.
 
-    100 (flat - curved) / flat for errors, 100 (curved - flat) / flat for gains; each measure has its own best opponent.
+    100 (flat - curved) / flat for errors, 100 (curved - flat) / flat for gains; every measure has its own best ones,
+    and is left out where one side lacks it.
     """
     found = {}
-    for name in ERRORS:
-        best = min(row[name] for row in flat)
-        found[f"benefit_{name}"] = 100.0 * (best - curved[name]) / best
-    for name in GAINS:
-        best = max(row[name] for row in flat)
-        found[f"benefit_{name}"] = 100.0 * (curved[name] - best) / best
+    for name, choose, sign in (*((name, min, -1.0) for name in ERRORS), *((name, max, 1.0) for name in GAINS)):
+        ours, theirs = ([row[name] for row in rows if name in row] for rows in (curved, flat))
+        if ours and theirs:
+            best = choose(theirs)
+            found[f"benefit_{name}"] = sign * 100.0 * (choose(ours) - best) / best
     return found
 
 
@@ -128,13 +156,17 @@ def over_seeds(values: Sequence[float], name: str) -> Metric:
 
 
 def _unit(name: str) -> str:
-    return "%" if name.startswith("benefit_") else {"construct_s": "s", "memory_bytes": "bytes"}.get(name, "")
+    if name.startswith("benefit_"):
+        return "%"
+    return {"construct_s": "s", "learn_s": "s", "memory_bytes": "bytes", "pairs_per_s": "pairs/s"}.get(name, "")
 
 
 def _range(name: str) -> tuple[float, float]:
     """The least and the greatest value that a measure can have."""
     if name.startswith("benefit_"):
         return -math.inf, math.inf
-    if name == "rho" or name.startswith("map_"):
-        return (-1.0 if name == "rho" else 0.0), 1.0
+    if name in ("rho", "ami", "ari"):
+        return -1.0, 1.0
+    if name in ("knn", "clamped") or name.startswith("map_"):
+        return 0.0, 1.0
     return (1.0 if "worst" in name or "rank" in name else 0.0), math.inf

@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperbolic.construction import construct
-    from hyperbolic.embedding import Embedding, embed
+    from hyperbolic.descent import Recipe
+    from hyperbolic.embedding import Embedding
+    from hyperbolic.film import draw_training
     from hyperbolic.graph import Graph, GraphError, build_graph
+    from hyperbolic.learning import learn
     from hyperbolic.manifolds import OutsideBall
+    from hyperbolic.methods import embed
     from hyperbolic.metrics import distortion, path_excess, retrieval
     from hyperbolic.plot import draw_disk
 
@@ -25,11 +29,14 @@ __all__ = [
     "Graph",
     "GraphError",
     "OutsideBall",
+    "Recipe",
     "build_graph",
     "construct",
     "distortion",
     "draw_disk",
+    "draw_training",
     "embed",
+    "learn",
     "path_excess",
     "retrieval",
 ]
@@ -40,11 +47,14 @@ _HOME = {
     "Graph": "graph",
     "GraphError": "graph",
     "OutsideBall": "manifolds",
+    "Recipe": "descent",
     "build_graph": "graph",
     "construct": "construction",
     "distortion": "metrics",
     "draw_disk": "plot",
-    "embed": "embedding",
+    "draw_training": "film",
+    "embed": "methods",
+    "learn": "learning",
     "path_excess": "metrics",
     "retrieval": "metrics",
 }

@@ -1,6 +1,7 @@
 """Named edges -> a checked graph: what every embedding, metric and picture of this package starts from.
 
-An edge is a pair (child, parent): "cat" -> "feline". A child may have several parents; cycles are refused.
+An edge is a pair (child, parent): "cat" -> "feline". A child may have several parents; cycles are refused. Names are
+all str or all int.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import reprlib
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+Name: TypeAlias = str | int
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Pairs = NDArray[np.int64]
@@ -28,12 +31,12 @@ class Graph:
     """A checked, connected graph of child -> parent edges with one root; made by `build_graph`.
 
     Args:
-        names: the nodes in alphabetical order; every array of this package has one row a name, in this order.
+        names: the nodes in alphabetical or numerical order; every array of this package has one row a name, in it.
         edges: [m, 2] int, (child, parent) as positions in `names`, in ascending order.
         root: position of the one node above all others.
     """
 
-    names: tuple[str, ...]
+    names: tuple[Name, ...]
     edges: Pairs
     root: int
 
@@ -41,12 +44,12 @@ class Graph:
         return len(self.names)
 
 
-def build_graph(edges: Iterable[tuple[str, str]], root: str | None = None) -> Graph:
+def build_graph(edges: Any, root: Name | None = None) -> Graph:
     """Check (child, parent) pairs and number their nodes.
 
     Args:
-        edges: pairs of names, each a tuple or list of two str. A pair that is given
-            twice counts once, with a warning.
+        edges: pairs of names, each a tuple or list of two str or of two int; or an integer array [m, 2]; or a directed
+            networkx graph, edges from child to parent. A pair that is given twice counts once, with a warning.
         root: name of the top node. Left out, the one node without a parent. Where several have none, a name that is
             not in the edges becomes a new node above them: this joins a forest.
 
@@ -54,25 +57,27 @@ def build_graph(edges: Iterable[tuple[str, str]], root: str | None = None) -> Gr
         The graph, its nodes in alphabetical order whatever the order of the edges.
 
     Raises:
-        GraphError: an edge that is not two str, no edges, a self-loop, a cycle, several tops without a named root,
-            or a named root that is not above all others. The message names the nodes, or the position of the edge.
+        GraphError: an edge that is not two names of one kind (NaN is no name), no edges, a self-loop, a cycle, several
+            tops without a named root, an undirected graph, or a named root that is not above all others. The message
+            names the nodes, or the position of the edge.
 
     Cost: O(edges * log edges).
     """
-    given = [_named_pair(position, edge) for position, edge in enumerate(edges)]
-    if root is not None and not isinstance(root, str):
-        raise GraphError(f"expected the root's name as a str, got {reprlib.repr(root)}")
+    given, alone = _pairs_and_loners(edges)
+    if root is not None and (isinstance(root, bool) or not isinstance(root, (str, int))):
+        raise GraphError(f"expected the root's name as a str or an int, got {reprlib.repr(root)}")
     if not given:
         raise GraphError("no edges; expected at least one (child, parent) pair")
+    _refuse_mixed_names(given, root)
     repeated = [pair for pair, count in Counter(given).items() if count > 1]
     if repeated:
         warnings.warn(f"{len(repeated)} edges are given more than once and count once: {_some(repeated)}", stacklevel=2)
-    pairs = set(given)
+    pairs: set[tuple[Any, Any]] = set(given)
     loops = sorted(child for child, parent in pairs if child == parent)
     if loops:
         raise GraphError(f"self-loops at {_some(loops)}; a node cannot be its own parent")
 
-    tops = sorted({parent for _, parent in pairs} - {child for child, _ in pairs})
+    tops = sorted(({parent for _, parent in pairs} - {child for child, _ in pairs}) | alone)
     if root is not None and len(tops) > 1 and not any(root in pair for pair in pairs):
         pairs |= {(top, root) for top in tops}
         tops = [root]
@@ -91,6 +96,26 @@ def build_graph(edges: Iterable[tuple[str, str]], root: str | None = None) -> Gr
     index = {name: i for i, name in enumerate(names)}
     numbered = np.array(sorted((index[child], index[parent]) for child, parent in pairs), dtype=np.int64)
     return Graph(names, numbered, index[tops[0]])
+
+
+def reduction(graph: Graph) -> Graph:
+    """The graph without edges that follow from others: of cat -> feline -> mammal and cat -> mammal the last one goes.
+
+    Cost: O(n), and for every node with several parents the nodes above these.
+    """
+    parents = parents_of(graph)
+    kept: list[tuple[int, int]] = []
+    for node, above in enumerate(parents):
+        indirect: set[int] = set()
+        if len(above) > 1:
+            waiting = [grand for parent in above for grand in parents[parent]]
+            while waiting:
+                other = waiting.pop()
+                if other not in indirect:
+                    indirect.add(other)
+                    waiting.extend(parents[other])
+        kept.extend((node, parent) for parent in above if parent not in indirect)
+    return graph if len(kept) == len(graph.edges) else Graph(graph.names, np.array(kept, dtype=np.int64), graph.root)
 
 
 def parents_of(graph: Graph) -> list[list[int]]:
@@ -129,6 +154,23 @@ def closure(graph: Graph) -> Bools:
             above[node] |= above[parent]
             above[node, parent] = True
     return above
+
+
+def above_lists(graph: Graph) -> tuple[Pairs, Pairs]:
+    """The ancestors of every node as lists, for graphs whose `closure` would not fit.
+
+    Returns:
+        start: [n + 1] int; above: [pairs] int, so that those of node u are above[start[u]:start[u + 1]], ascending.
+
+    Cost: O(pairs log pairs).
+    """
+    parents = parents_of(graph)
+    above: list[Pairs] = [np.zeros(0, dtype=np.int64)] * len(graph)
+    for node in _downwards(graph)[1:]:
+        own = parents[node]
+        above[node] = np.unique(np.concatenate([np.array(own, dtype=np.int64), *(above[parent] for parent in own)]))
+    start = np.concatenate([[0], np.cumsum([len(nodes) for nodes in above])]).astype(np.int64)
+    return start, np.concatenate(above)
 
 
 def hop_distances(graph: Graph) -> Floats:
@@ -203,28 +245,64 @@ def _downwards(graph: Graph) -> list[int]:
     return order
 
 
-def _named_pair(position: int, edge: object) -> tuple[str, str]:
+def _pairs_and_loners(edges: Any) -> tuple[list[tuple[Name, Name]], set[Any]]:
+    """Edges of any accepted kind as pairs; of a networkx graph also the nodes that have none."""
+    alone: set[Any] = set()
+    if hasattr(edges, "is_directed"):
+        if not edges.is_directed():
+            raise GraphError("an undirected graph does not tell children from parents; expected a DiGraph")
+        alone = {node for node, degree in edges.degree() if degree == 0}
+        if edges.number_of_nodes() == 0:
+            raise GraphError("the graph has no nodes; expected at least one (child, parent) edge")
+        edges = edges.edges()
+    if isinstance(edges, np.ndarray):
+        edges = edges.tolist()
+    if isinstance(edges, str):
+        raise GraphError(
+            f"expected edges, got the name {edges!r}; embed({edges!r}, lexicon=...) embeds what is below a word"
+        )
+    pairs = [_named_pair(position, edge) for position, edge in enumerate(edges)]
+    if alone and len({type(name) for pair in pairs for name in pair} | {type(node) for node in alone}) > 1:
+        raise GraphError(f"nodes without an edge have names of another kind: {_some(list(alone))}")
+    return pairs, alone
+
+
+def _named_pair(position: int, edge: object) -> tuple[Name, Name]:
     """An edge as it must be: without this, "ab" would pass for a -> b, and a missing name for a node called nan."""
-    if isinstance(edge, (tuple, list)) and len(edge) == 2 and all(isinstance(name, str) for name in edge):
-        return str(edge[0]), str(edge[1])
+    if isinstance(edge, (tuple, list, np.ndarray)) and len(edge) == 2:
+        child, parent = (name.item() if isinstance(name, np.generic) else name for name in edge)
+        for kind in (str, int):
+            if isinstance(child, kind) and isinstance(parent, kind) and bool not in (type(child), type(parent)):
+                return child, parent
     raise GraphError(
         f"edge {position} (counted from 0) is {reprlib.repr(edge)}; expected a (child, parent) pair of two str, "
-        "such as ('cat', 'feline')"
+        "such as ('cat', 'feline'), or of two int"
     )
 
 
-def _refuse_cycles(pairs: set[tuple[str, str]]) -> None:
+def _refuse_mixed_names(given: Sequence[tuple[Name, Name]], root: Name | None) -> None:
+    kind = str if isinstance(given[0][0], str) else int
+    for position, pair in enumerate(given):
+        if not isinstance(pair[0], kind):
+            raise GraphError(
+                f"edge {position} (counted from 0) is {pair!r}, and edge 0 is {given[0]!r}: names of one kind"
+            )
+    if root is not None and not isinstance(root, kind):
+        raise GraphError(f"the root {root!r} and the nodes, such as {given[0][0]!r}, have names of two kinds")
+
+
+def _refuse_cycles(pairs: set[tuple[Any, Any]]) -> None:
     from graphlib import CycleError, TopologicalSorter
 
-    sorter: TopologicalSorter[str] = TopologicalSorter()
+    sorter: TopologicalSorter[Any] = TopologicalSorter()
     for child, parent in sorted(pairs):
         sorter.add(child, parent)
     try:
         sorter.prepare()
     except CycleError as error:
-        raise GraphError(f"the edges form a cycle: {' -> '.join(reversed(error.args[1]))}") from None
+        raise GraphError(f"the edges form a cycle: {' -> '.join(map(str, reversed(error.args[1])))}") from None
 
 
-def _some(items: list[str] | list[tuple[str, str]], limit: int = 5) -> str:
+def _some(items: Sequence[Any], limit: int = 5) -> str:
     shown = ", ".join(repr(item) for item in items[:limit])
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"

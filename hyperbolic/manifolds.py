@@ -95,10 +95,12 @@ def lorentz_distance(x: ArrayLike, y: ArrayLike) -> Floats:
         y: [..., 1 + E] points; shapes broadcast.
 
     Raises:
-        ValueError: a number that is not finite, or a point off the hyperboloid (1e-9 relative).
+        ValueError: a number that is not finite, or a point off the hyperboloid (1e-9 relative; float32 input 1e-5).
     """
-    r, u = _polar(_on_hyperboloid(x))
-    s, v = _polar(_on_hyperboloid(y))
+    return _polar_distance(*_polar(_on_hyperboloid(x)), *_polar(_on_hyperboloid(y)))
+
+
+def _polar_distance(r: Floats, u: Floats, s: Floats, v: Floats) -> Floats:
     # Half of the logarithm each, so that sinh(r) sinh(s) does not overflow before r + s = 1,400.
     across = np.sqrt(np.sinh(r)) * np.sqrt(np.sinh(s)) * _norm(u - v) / 2.0
     distance: Floats = 2.0 * np.arcsinh(np.hypot(np.sinh((r - s) / 2.0), across))
@@ -132,11 +134,15 @@ def all_distances(points: ArrayLike, geometry: Geometry) -> Floats:
     if geometry == "poincare":
         # The gaps are per point: computing them once instead of per block is most of the speed.
         root = np.sqrt(rim_gap(x))
+    if geometry == "lorentz":
+        radius, direction = _polar(_on_hyperboloid(points))
     for start in range(0, len(x), 64):
         rows = slice(start, start + 64)
         if geometry == "poincare":
             chord = _norm(x[rows, None] - x[None])
             out[rows] = 2.0 * np.arcsinh(chord / (root[rows, None] * root[None]))
+        elif geometry == "lorentz":
+            out[rows] = _polar_distance(radius[rows, None], direction[rows, None], radius[None], direction[None])
         else:
             out[rows] = distance(x[rows, None], x[None], geometry)
     return out
@@ -186,8 +192,11 @@ def to_poincare(points: ArrayLike) -> Floats:
 def _on_hyperboloid(points: ArrayLike) -> Floats:
     """Check points of the hyperboloid and return their space-like coordinates."""
     x = _finite(points)
+    if x.shape[-1] < 2:
+        raise ValueError(f"expected points [x0, x1, ...] of the hyperboloid, got shape {x.shape}")
     expected = np.hypot(1.0, _norm(x[..., 1:]))
-    off = np.abs(x[..., 0] - expected) > 1e-9 * expected
+    tolerance = 1e-5 if getattr(points, "dtype", None) == np.float32 else 1e-9
+    off = np.abs(x[..., 0] - expected) > tolerance * expected
     if off.any():
         raise ValueError(
             f"{int(off.sum())} points are off the hyperboloid x0 = sqrt(1 + x1^2 + ... + xd^2); "

@@ -89,7 +89,7 @@ def worst_distortion(distances: ArrayLike, targets: ArrayLike) -> float:
     return _worst(d / t)
 
 
-def retrieval(scores: ArrayLike, sought: ArrayLike) -> Retrieval:
+def retrieval(scores: ArrayLike, sought: ArrayLike, ignored: ArrayLike | None = None) -> Retrieval:
     """Rank all other nodes of each row by score, lowest first, and see where the sought ones come.
 
     For the j-th best sought node v of u the precision is j / (j + #{w not sought: score(u, w) <= score(u, v)}).
@@ -98,6 +98,7 @@ def retrieval(scores: ArrayLike, sought: ArrayLike) -> Retrieval:
     Args:
         scores: [N, N] float, low is near; the diagonal is ignored.
         sought: [N, N] bool.
+        ignored: [N, N] bool, neither right nor wrong: what was given in training, where the rest is to be predicted.
 
     Raises:
         ValueError: unequal shapes, a score that is not finite, or nothing sought.
@@ -110,9 +111,12 @@ def retrieval(scores: ArrayLike, sought: ArrayLike) -> Retrieval:
     np.fill_diagonal(wanted, False)
     if not wanted.any():
         raise ValueError("nothing is sought: expected at least one true value off the diagonal")
+    aside = np.zeros_like(wanted) if ignored is None else np.asarray(ignored, dtype=bool)
+    if aside.shape != s.shape:
+        raise ValueError(f"expected scores and ignored of one shape, got {s.shape} and {aside.shape}")
     precision, wrong_before = [], []
     for node in np.flatnonzero(wanted.any(axis=1)):
-        others = ~wanted[node]
+        others = ~(wanted[node] | aside[node])
         others[node] = False
         hits = np.sort(s[node, wanted[node]])
         wrong = np.searchsorted(np.sort(s[node, others]), hits, side="right")

@@ -1,4 +1,4 @@
-"""The Poincaré disk as an SVG picture: nodes, geodesic edges, labels that do not overlap, names on hover.
+"""The Poincaré disk as an SVG picture: nodes, geodesic edges, labels that do not overlap, names on hover, zoom.
 
 The picture shows a true two-dimensional embedding, moved so that the root is in the middle: a motion of the disk keeps
 all distances. It is never a projection of more dimensions, which would show nothing of the hierarchy.
@@ -8,38 +8,61 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic.embedding import Embedding
-from hyperbolic.graph import Graph, hops_from, spanning_tree
+from hyperbolic.graph import Graph
 from hyperbolic.labels import Box, place_labels
-from hyperbolic.manifolds import OutsideBall, translate
+from hyperbolic.scene import OTHERS, Scene, dot_radius, scene_of
 
 Floats = NDArray[np.float64]
 
-# Okabe and Ito's colours, told apart by colour-blind readers too, and three more; grey is for what is left.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7A5195", "#8C6D31", "#B8A900")
-OTHERS = "#9AA0A6"
 _INK, _RIM, _FONT = "#202124", "#C4C7CC", "Helvetica, Arial, 'Liberation Sans', sans-serif"
 _RADIUS, _MARGIN, _LEGEND = 430.0, 70.0, 210.0
 # As attributes, not as a style sheet: inside a web page a sheet would reach everything else on it.
 _HALO = {"paint-order": "stroke", "stroke": "#fff", "stroke-width": "3", "stroke-linejoin": "round"}
-
-
-@dataclass(frozen=True)
-class _Scene:
-    """What is drawn: screen positions, groups and tree, all in the order of the nodes."""
-
-    tree: Graph
-    disk: Floats
-    parent: list[int]
-    depth: list[int]
-    below: list[int]
-    group: list[str]
+# Wheel to zoom about the pointer, drag to move, double click to go back. Without scripts the picture stands still.
+_ZOOM = """
+(function () {
+  var svg = document.currentScript.closest('svg'), frame = svg.querySelector('.zoomed');
+  svg.querySelector('.hint').setAttribute('visibility', 'visible');
+  var scale = 1, x = 0, y = 0, from = null;
+  var dots = frame.querySelectorAll('g circle'), words = frame.querySelectorAll('text');
+  function keep(items, name, shrink) {
+    items.forEach(function (item) {
+      if (!item.dataset.size) { item.dataset.size = item.getAttribute(name); }
+      item.setAttribute(name, item.dataset.size * shrink);
+    });
+  }
+  function show() {
+    frame.setAttribute('transform', 'translate(' + x + ' ' + y + ') scale(' + scale + ')');
+    keep(dots, 'r', Math.pow(scale, -0.7)); keep(words, 'font-size', Math.pow(scale, -0.9));
+  }
+  function place(event) {
+    var point = svg.createSVGPoint();
+    point.x = event.clientX; point.y = event.clientY;
+    return point.matrixTransform(frame.parentNode.getScreenCTM().inverse());
+  }
+  svg.addEventListener('wheel', function (event) {
+    event.preventDefault();
+    var at = place(event), next = Math.min(60, Math.max(1, scale * Math.exp(-event.deltaY / 400)));
+    x = at.x - (at.x - x) * next / scale; y = at.y - (at.y - y) * next / scale; scale = next;
+    if (scale === 1) { x = 0; y = 0; }
+    show();
+  }, { passive: false });
+  svg.addEventListener('pointerdown', function (event) {
+    var at = place(event); from = [at.x - x, at.y - y]; event.preventDefault();
+  });
+  svg.addEventListener('pointermove', function (event) {
+    if (from) { var at = place(event); x = at.x - from[0]; y = at.y - from[1]; show(); }
+  });
+  ['pointerup', 'pointerleave'].forEach(function (name) { svg.addEventListener(name, function () { from = null; }); });
+  svg.addEventListener('dblclick', function () { scale = 1; x = 0; y = 0; show(); });
+})();
+"""
 
 
 def draw_disk(
@@ -48,8 +71,8 @@ def draw_disk(
     """Draw a two-dimensional Poincaré embedding of a graph.
 
     Args:
-        embedding: geometry "poincare", dim 2. `embed(edges, dim=2, method="wedges")` is made for the eye; the long
-            edges of method "construct" put nearly all nodes on the rim.
+        embedding: geometry "poincare" or "lorentz", dim 2. `embed(edges, dim=2, method="wedges")` is made for the
+            eye; the long edges of method "construct" put nearly all nodes on the rim.
         graph: that it was made from. The edges of its spanning tree are drawn, coloured by the subtree at depth 2.
         title: heading of the picture.
         labels: at most so many names are written, nodes with most others below them first; all show on hover.
@@ -62,15 +85,22 @@ def draw_disk(
         ValueError: another geometry or dimension, or an embedding of other nodes.
         OutsideBall: edges so long that the picture cannot be centred on the root.
     """
-    if embedding.geometry != "poincare" or embedding.dim != 2:
-        raise ValueError(
-            f"the disk shows geometry='poincare' in 2 dimensions, got {embedding.geometry!r} in {embedding.dim}; "
-            "embed the graph with dim=2, a projection of more dimensions shows nothing of the hierarchy"
-        )
-    if embedding.names != graph.names:
-        raise ValueError("the embedding and the graph have different nodes")
-    scene = _scene(embedding, graph)
-    colours = _colours(scene)
+    scene = scene_of(embedding, graph)
+    svg, frame, _ = disk_picture(scene, title, show)
+    _draw_edges(frame, scene)
+    _draw_nodes(frame, scene, show)
+    _draw_labels(frame, scene, labels, show)
+    return ElementTree.tostring(svg, encoding="unicode") + "\n"
+
+
+def disk_picture(
+    scene: Scene, title: str, show: Callable[[str], str]
+) -> tuple[ElementTree.Element, ElementTree.Element, float]:
+    """An empty disk with title, legend and zoom.
+
+    Returns:
+        The picture; the group around the centre that takes what is drawn, y downwards; the disk's radius in pixels.
+    """
     width, height = 2 * (_RADIUS + _MARGIN) + _LEGEND, 2 * (_RADIUS + _MARGIN) + 30
     svg = ElementTree.Element(
         "svg",
@@ -80,13 +110,26 @@ def draw_disk(
     ElementTree.SubElement(svg, "title").text = title
     ElementTree.SubElement(svg, "rect", width="100%", height="100%", fill="#fff")
     _text(svg, title, 24, 34, 20, weight="600")
-    frame = ElementTree.SubElement(svg, "g", transform=f"translate({_RADIUS + _MARGIN:g} {_RADIUS + _MARGIN + 30:g})")
+    frame = _frame(svg)
     ElementTree.SubElement(frame, "circle", r=f"{_RADIUS:g}", fill="#FBFBFC", stroke=_RIM)
-    _draw_edges(frame, scene, colours)
-    _draw_nodes(frame, scene, colours, show)
-    _draw_labels(frame, scene, labels, show)
-    _draw_legend(svg, scene, colours, show, width - _LEGEND - 10)
-    return ElementTree.tostring(svg, encoding="unicode") + "\n"
+    _draw_legend(svg, scene, show, width - _LEGEND - 10)
+    _text(svg, "wheel: zoom, drag: move, double click: back", width - _LEGEND - 10, height - 24, 10.5)
+    # Shown by the script alone: a page that takes scripts out takes the hint out with it.
+    svg[-1].set("visibility", "hidden")
+    svg[-1].set("class", "hint")
+    ElementTree.SubElement(svg, "script").text = _ZOOM
+    return svg, frame, _RADIUS
+
+
+def _frame(svg: ElementTree.Element) -> ElementTree.Element:
+    """A group around the disk's centre, cut off at the picture's left part however far it is zoomed."""
+    reach = _RADIUS + _MARGIN
+    window = ElementTree.SubElement(
+        svg, "svg", x="10", y="70", width=f"{2 * reach - 30:g}", height=f"{2 * reach - 40:g}"
+    )
+    window.set("viewBox", f"{10 - reach:g} {40 - reach:g} {2 * reach - 30:g} {2 * reach - 40:g}")
+    # Zooming listens to the whole picture; the group inside is what moves.
+    return ElementTree.SubElement(window, "g", {"class": "zoomed"})
 
 
 def geodesic(p: Floats, q: Floats) -> str:
@@ -116,34 +159,8 @@ def geodesic(p: Floats, q: Floats) -> str:
     return f"{move}A{radius:.2f} {radius:.2f} 0 0 {int(ax * by > ay * bx)} {to}"
 
 
-def _scene(embedding: Embedding, graph: Graph) -> _Scene:
-    tree = spanning_tree(graph)
-    order, parent = hops_from(tree, tree.root)
-    depth, below, group = [0] * len(tree), [0] * len(tree), [""] * len(tree)
-    for node in order[1:]:
-        depth[node] = depth[parent[node]] + 1
-        group[node] = tree.names[node] if depth[node] == 2 else group[parent[node]]
-    for node in reversed(order[1:]):
-        below[parent[node]] += 1 + below[node]
-    try:
-        disk = translate(embedding.points, embedding.points[tree.root])
-    except OutsideBall:
-        raise OutsideBall(
-            f"edges of length tau={embedding.tau} are too long to move the root to the centre, and to be told apart by "
-            "eye; embed the graph with method='wedges', or with tau=1"
-        ) from None
-    return _Scene(tree, disk * [1.0, -1.0], parent, depth, below, group)
-
-
-def _colours(scene: _Scene) -> dict[str, str]:
-    """A colour for each of the largest groups."""
-    sizes = Counter(group for group in scene.group if group)
-    largest = sorted(sizes, key=lambda group: (-sizes[group], group))[: len(PALETTE)]
-    return dict(zip(largest, PALETTE, strict=False))
-
-
-def _draw_edges(frame: ElementTree.Element, scene: _Scene, colours: dict[str, str]) -> None:
-    lines = ElementTree.SubElement(frame, "g", fill="none")
+def _draw_edges(frame: ElementTree.Element, scene: Scene) -> None:
+    lines = ElementTree.SubElement(frame, "g", {"fill": "none"})
     # Deep edges first, so that the trunk lies on top.
     for child in sorted(range(len(scene.tree)), key=lambda node: (-scene.depth[node], node)):
         if scene.parent[child] >= 0:
@@ -151,44 +168,41 @@ def _draw_edges(frame: ElementTree.Element, scene: _Scene, colours: dict[str, st
                 lines,
                 "path",
                 {"d": geodesic(scene.disk[scene.parent[child]], scene.disk[child])}
-                | {"stroke": colours.get(scene.group[child], OTHERS), "stroke-opacity": "0.55"}
-                | {"stroke-width": f"{max(0.5, 2.2 - 0.35 * scene.depth[child]):.2f}"},
+                | {"stroke": scene.colours.get(scene.group[child], OTHERS), "stroke-opacity": "0.55"}
+                | {"stroke-width": f"{max(0.5, 2.2 - 0.35 * scene.depth[child]):.2f}"}
+                | {"vector-effect": "non-scaling-stroke"},
             )
 
 
-def _draw_nodes(frame: ElementTree.Element, scene: _Scene, colours: dict[str, str], show: Callable[[str], str]) -> None:
+def _draw_nodes(frame: ElementTree.Element, scene: Scene, show: Callable[[str], str]) -> None:
+    dots = ElementTree.SubElement(frame, "g")
     for node in sorted(range(len(scene.tree)), key=lambda node: (-scene.depth[node], node)):
         x, y = scene.disk[node] * _RADIUS
         dot = ElementTree.SubElement(
-            frame,
+            dots,
             "circle",
-            {"cx": f"{x:.2f}", "cy": f"{y:.2f}", "r": f"{_dot(scene, node):.2f}"}
-            | {"fill": colours.get(scene.group[node], OTHERS if scene.depth[node] > 1 else _INK)},
+            {"cx": f"{x:.2f}", "cy": f"{y:.2f}", "r": f"{dot_radius(scene, node):.2f}"} | {"fill": scene.colour(node)},
         )
-        above = f", under {show(scene.tree.names[scene.parent[node]])}" if scene.parent[node] >= 0 else ", the root"
+        above = (
+            f", under {show(str(scene.tree.names[scene.parent[node]]))}" if scene.parent[node] >= 0 else ", the root"
+        )
         count = f", {scene.below[node]} below it" if scene.below[node] else ""
-        ElementTree.SubElement(dot, "title").text = show(scene.tree.names[node]) + above + count
+        ElementTree.SubElement(dot, "title").text = show(str(scene.tree.names[node])) + above + count
 
 
-def _dot(scene: _Scene, node: int) -> float:
-    """Radius of a node in pixels: by how many lie below it, smaller near the rim."""
-    crowd = 1.0 - 0.75 * float(scene.disk[node] @ scene.disk[node])
-    return 1.3 + crowd * (1.5 + 1.1 * float(np.log1p(scene.below[node])))
-
-
-def _draw_labels(frame: ElementTree.Element, scene: _Scene, limit: int, show: Callable[[str], str]) -> None:
+def _draw_labels(frame: ElementTree.Element, scene: Scene, limit: int, show: Callable[[str], str]) -> None:
     ranked = sorted(range(len(scene.tree)), key=lambda node: (-scene.below[node], scene.depth[node], node))
-    wanted = [(show(scene.tree.names[node]), scene.disk[node] * _RADIUS, _dot(scene, node)) for node in ranked]
+    wanted = [
+        (show(str(scene.tree.names[node])), scene.disk[node] * _RADIUS, dot_radius(scene, node)) for node in ranked
+    ]
     reach = _RADIUS + _MARGIN - 6
     for label in place_labels(wanted, limit, Box(-reach, -reach, reach, reach)):
         _text(frame, label.text, label.box.left, label.baseline, label.size, halo=True)
 
 
-def _draw_legend(
-    svg: ElementTree.Element, scene: _Scene, colours: dict[str, str], show: Callable[[str], str], left: float
-) -> None:
+def _draw_legend(svg: ElementTree.Element, scene: Scene, show: Callable[[str], str], left: float) -> None:
     sizes = Counter(group for group in scene.group if group)
-    rows = [(colour, show(group), sizes[group]) for group, colour in colours.items()]
+    rows = [(colour, show(group), sizes[group]) for group, colour in scene.colours.items()]
     rest = sum(sizes.values()) - sum(count for _, _, count in rows)
     if rest:
         rows.append((OTHERS, "other branches", rest))

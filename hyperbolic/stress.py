@@ -52,7 +52,9 @@ def fit_stress(
     Source: relative squares as in Sammon 1969 and Kamada and Kawai 1989; the start is Torgerson 1952.
     """
     t = np.asarray(targets, dtype=np.float64)
-    _check(t, dim, iterations, loss)
+    checked_targets(t, dim, iterations)
+    if loss not in ("squares", "absolute"):
+        raise ValueError(f"unknown loss {loss!r}; expected 'squares' or 'absolute'")
     closeness = 1.0 / (t + np.eye(len(t)))
     np.fill_diagonal(closeness, 0.0)
     if start is None:
@@ -144,11 +146,14 @@ def loss_and_slope(points: Floats, closeness: Floats, rounding: float | None) ->
     return value, slope
 
 
-def _check(targets: Floats, dim: int, iterations: int, loss: str) -> None:
+def checked_targets(targets: Floats, dim: int, iterations: int) -> None:
+    """Refuse distances, or numbers of dimensions and steps, that nothing can be fitted to.
+
+    Raises:
+        ValueError: says which and why.
+    """
     if dim < 1 or iterations < 1:
         raise ValueError(f"expected at least one dimension and one iteration, got dim={dim}, iterations={iterations}")
-    if loss not in ("squares", "absolute"):
-        raise ValueError(f"unknown loss {loss!r}; expected 'squares' or 'absolute'")
     if targets.ndim != 2 or targets.shape[0] != targets.shape[1] or len(targets) < 2:
         raise ValueError(f"expected distances of all pairs of at least two points, [n, n], got shape {targets.shape}")
     off = targets[~np.eye(len(targets), dtype=bool)]

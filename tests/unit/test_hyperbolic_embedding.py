@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import hyperbolic
 from hyperbolic import Embedding, GraphError, build_graph, embed
+from hyperbolic.storage import BadFile, write_npz
 
 ANIMALS = [
     ("cat", "feline"),
@@ -59,7 +62,8 @@ def test_nothing_stands_above_the_root(animals: Embedding) -> None:
 
 
 def test_the_embedding_is_frozen_and_knows_what_it_is(animals: Embedding) -> None:
-    assert (animals.dim, animals.geometry, animals.root) == (3, "poincare", "mammal")
+    assert (animals.dim, animals.geometry, animals.root) == (3, "lorentz", "mammal")
+    assert animals.points.shape == (11, 4)
     assert animals.names == build_graph(ANIMALS).names
     assert animals.points.dtype == np.float64
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -85,20 +89,135 @@ def test_wedges_put_depth_at_its_radius() -> None:
     assert len({tuple(point) for point in disk.points.round(9)}) == len(ANIMALS) + 1
 
 
+@pytest.mark.parametrize("method", ["construct", "learn", "stress"])
+@pytest.mark.parametrize("geometry", ["lorentz", "poincare", "euclidean"])
+@pytest.mark.parametrize("dim", [2, 5])
+def test_every_method_in_every_geometry(geometry: Any, method: Any, dim: int, tmp_path: Path) -> None:
+    found = embed(ANIMALS, geometry, dim, method)
+    assert (found.dim, found.curvature) == (dim, 0.0 if geometry == "euclidean" else -1.0)
+    whole = found.distances()
+    assert whole.shape == (11, 11)
+    assert np.array_equal(whole, whole.T)
+    assert (np.diag(whole) == 0).all()
+    if geometry != "euclidean":
+        assert (whole[~np.eye(11, dtype=bool)] > 0).all()
+        assert set(found.ancestors("cat", 3)) == {"feline", "carnivore", "mammal"}
+    found.save(tmp_path / "x.npz")
+    assert np.array_equal(Embedding.load(tmp_path / "x.npz").distances(), whole)
+
+
+def test_the_two_models_of_curved_space_are_one() -> None:
+    for method in ("construct", "stress", "wedges"):
+        sheet, ball = (embed(ANIMALS, geometry, 2, method) for geometry in ("lorentz", "poincare"))  # type: ignore[arg-type]
+        assert sheet.distances() == pytest.approx(ball.distances(), rel=1e-9 if method != "construct" else 0.05)
+        assert sheet.tau == ball.tau
+
+
+def test_redundant_edges_change_nothing_that_is_laid_out() -> None:
+    everything = [*ANIMALS, ("cat", "mammal"), ("cat", "carnivore"), ("feline", "mammal")]
+    assert np.array_equal(embed(everything, dim=3).points, embed(ANIMALS, dim=3).points)
+
+
+def test_a_networkx_graph_and_an_array_are_edges_too() -> None:
+    networkx = pytest.importorskip("networkx")
+    assert np.array_equal(embed(networkx.DiGraph(ANIMALS), dim=3).points, embed(ANIMALS, dim=3).points)
+    tree = networkx.DiGraph([(2, 1), (3, 1), (10, 3)])
+    found = embed(tree, dim=2)
+    assert found.names == (1, 2, 3, 10)
+    assert found.ancestors(10, 2) == [3, 1]
+    assert embed(np.array([[2, 1], [3, 1], [10, 3]]), dim=2).names == found.names
+    tree.add_node(7)
+    with pytest.raises(GraphError, match="2 nodes have no parent: 1, 7"):
+        embed(tree)
+    assert embed(tree, root=0, dim=2).ancestors(7, 1) == [0]
+    with pytest.raises(GraphError, match="undirected graph"):
+        embed(networkx.Graph(ANIMALS))
+    with pytest.raises(GraphError, match="no nodes"):
+        embed(networkx.DiGraph())
+
+
+def test_a_word_stands_for_what_is_below_it() -> None:
+    found = embed("feline.n.01", dim=2)
+    assert found.root == "feline.n.01"
+    assert set(found.ancestors("tiger.n.02", 2)) == {"big_cat.n.01", "feline.n.01"}
+
+    class Mine:
+        def subtree(self, root: str) -> list[tuple[str, str]]:
+            return [] if root == "cat" else [("cat", root)]
+
+    assert embed("animal", dim=2, lexicon=Mine()).names == ("animal", "cat")
+    with pytest.raises(GraphError, match="nothing is below 'cat'"):
+        embed("cat", lexicon=Mine())
+
+
+def test_saved_and_loaded_to_the_last_bit(animals: Embedding, tmp_path: Path) -> None:
+    file = tmp_path / "animals.npz"
+    animals.save(file)
+    again = Embedding.load(file)
+    assert np.array_equal(again.points, animals.points)
+    told = (again.names, again.geometry, again.root, again.tau, again.bias, again.score)
+    assert told == (animals.names, animals.geometry, animals.root, animals.tau, None, "path-excess")
+    small = embed([(2, 1)], "euclidean", 2, "learn", epochs=1, bias=True, dtype="float32")
+    small.save(file)
+    again = Embedding.load(str(file))
+    assert again.points.dtype == np.float32
+    assert again.names == (1, 2)
+    assert small.bias is not None
+    assert np.array_equal(again.bias, small.bias)
+    assert [path.name for path in tmp_path.iterdir()] == ["animals.npz"]
+
+
+def test_a_damaged_file_is_refused(animals: Embedding, tmp_path: Path) -> None:
+    file = tmp_path / "x.npz"
+    with pytest.raises(FileNotFoundError):
+        Embedding.load(file)
+    np.savez(file, points=np.zeros((2, 2)))
+    with pytest.raises(BadFile, match="no file of this package"):
+        Embedding.load(file)
+    np.save(tmp_path / "y.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(BadFile, match="no file of this package"):
+        Embedding.load(tmp_path / "y.npy")
+    animals.save(file)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadFile, match="no file of this package"):
+        Embedding.load(file)
+    write_npz(file, {"points": animals.points}, {"kind": "hyperbolic.embedding.v2"})
+    with pytest.raises(BadFile, match=r"of kind 'hyperbolic.embedding.v2', expected 'hyperbolic.embedding.v1'"):
+        Embedding.load(file)
+    dataclasses.replace(animals, names=animals.names[:-1]).save(file)
+    with pytest.raises(BadFile, match=r"its 10 names, root and points of .* do not fit"):
+        Embedding.load(file)
+    dataclasses.replace(animals, points=animals.points * np.nan).save(file)
+    with pytest.raises(BadFile, match="not finite"):
+        Embedding.load(file)
+
+
+def test_scores_are_told_apart(animals: Embedding) -> None:
+    assert animals.ancestors("cat", 1, "distance") == ["feline"]
+    with pytest.raises(ValueError, match="no score 'bias' here; there is 'path-excess', 'distance'"):
+        animals.ancestors("cat", 1, "bias")
+    with pytest.raises(ValueError, match="no score 'cosine'"):
+        animals.ancestors("cat", 1, "cosine")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"geometry": "euclidean"},
-            "no method 'construct' for geometry 'euclidean'; there is geometry='poincare' with method='construct', "
-            "geometry='poincare' with method='wedges', geometry='euclidean' with method='stress'",
-        ),
-        ({"geometry": "lorentz"}, "no method 'construct' for geometry 'lorentz'; there is"),
-        ({"method": "learn"}, "no method 'learn' for geometry 'poincare'; there is"),
+        ({"geometry": "klein"}, "no method 'construct' for geometry 'klein'; there is 'construct', 'learn' and"),
+        ({"geometry": "euclidean", "method": "wedges"}, "no method 'wedges' for geometry 'euclidean'"),
+        ({"method": "guess"}, "no method 'guess' for geometry 'lorentz'"),
+        ({"dim": 0}, "whole number of dimensions from 1 on, got dim=0"),
+        ({"dim": 2.5}, "got dim=2.5"),
+        ({"dim": 1}, "at least 2 dimensions to branch, got dim=1"),
+        ({"dim": 1, "method": "stress"}, "at least 2 dimensions, got dim=1"),
         ({"method": "wedges"}, "method='wedges' fills the disk and needs dim=2, got dim=5"),
         ({"method": "wedges", "dim": 2, "tau": -1.0}, "must be positive and finite, got tau=-1.0"),
         ({"method": "wedges", "dim": 2, "tau": 20.0}, "use tau <= 12"),
-        ({"geometry": "euclidean", "method": "stress", "tau": 1.0}, "method='stress' has none"),
+        ({"geometry": "euclidean", "method": "stress", "tau": 1.0}, "method='stress' for 'euclidean' has none"),
+        ({"method": "learn", "tau": 1.0}, "method='learn' for 'lorentz' has none"),
+        ({"epochs": 3}, "epochs: only method='learn' takes this, got method='construct'"),
+        ({"closure": False}, "closure: only method='learn'"),
         ({"seed": -1}, "a seed must be 0 or more, got seed=-1"),
         ({"root": "cat"}, "the root 'cat' is not above all nodes"),
     ],
@@ -126,8 +245,8 @@ def test_the_smallest_graph() -> None:
 def test_the_public_face_loads_nothing_until_it_is_used() -> None:
     for name in hyperbolic.__all__:
         assert getattr(hyperbolic, name).__name__ == name
-    with pytest.raises(AttributeError, match="no attribute 'learn'"):
-        _ = hyperbolic.learn
-    code = "import sys, hyperbolic; print([m for m in ('numpy', 'scipy', 'matplotlib') if m in sys.modules])"
+    with pytest.raises(AttributeError, match="no attribute 'train'"):
+        _ = hyperbolic.train
+    code = "import sys, hyperbolic; print([m for m in ('numpy', 'scipy', 'numba', 'matplotlib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

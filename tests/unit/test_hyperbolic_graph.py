@@ -7,12 +7,14 @@ import pytest
 
 from hyperbolic.graph import (
     GraphError,
+    above_lists,
     adjacency,
     build_graph,
     closure,
     hop_distances,
     hops_from,
     neighbours_of,
+    reduction,
     spanning_tree,
     tree_centre,
 )
@@ -48,7 +50,9 @@ def test_bad_edges_are_refused_by_name(edges: list[tuple[str, str]], message: st
     [
         (("b", float("nan")), r"\('b', nan\)"),
         ((None, "b"), r"\(None, 'b'\)"),
-        ((1, 2), r"\(1, 2\)"),
+        ((1, "b"), r"\(1, 'b'\)"),
+        ((1.0, 2.0), r"\(1\.0, 2\.0\)"),
+        ((True, False), r"\(True, False\)"),
         ("ab", "'ab'"),
         (("a", "b", "c"), r"\('a', 'b', 'c'\)"),
         (("a",), r"\('a',\)"),
@@ -58,11 +62,33 @@ def test_bad_edges_are_refused_by_name(edges: list[tuple[str, str]], message: st
 )
 def test_an_edge_that_is_not_two_names_is_refused_by_position(edge: object, shown: str) -> None:
     with pytest.raises(GraphError, match=rf"edge 2 \(counted from 0\) is {shown}; expected a \(child, parent\) pair"):
-        build_graph([*CATS[:2], edge, *CATS[2:]])  # type: ignore[list-item]
+        build_graph([*CATS[:2], edge, *CATS[2:]])
+
+
+def test_names_are_of_one_kind() -> None:
+    with pytest.raises(GraphError, match=r"edge 2 .* is \(1, 2\), and edge 0 is .*: names of one kind"):
+        build_graph([*CATS[:2], (1, 2)])
+    numbered = build_graph([(10, 2), (2, 1)])
+    assert (numbered.names, numbered.root) == ((1, 2, 10), 0)
+
+
+def test_edges_that_follow_from_others_are_left_out() -> None:
+    chain = [("d", "c"), ("c", "b"), ("b", "a")]
+    whole = build_graph([*chain, ("d", "b"), ("d", "a"), ("c", "a")])
+    assert reduction(whole).edges.tolist() == build_graph(chain).edges.tolist()
+    diamond = build_graph([("d", "b"), ("d", "c"), ("b", "a"), ("c", "a")])
+    assert reduction(diamond) is diamond
+
+
+def test_ancestors_as_lists_are_the_closure() -> None:
+    graph = build_graph([*CATS, ("cat", "pet"), ("pet", "animal"), ("feline", "animal")], root="top")
+    start, above = above_lists(graph)
+    for node, row in enumerate(closure(graph)):
+        assert above[start[node] : start[node + 1]].tolist() == np.flatnonzero(row).tolist()
 
 
 def test_the_name_of_the_root_must_be_a_name() -> None:
-    with pytest.raises(GraphError, match="expected the root's name as a str, got 5"):
+    with pytest.raises(GraphError, match="the root 5 and the nodes, such as 'cat', have names of two kinds"):
         build_graph([("cat", "feline"), ("dog", "canine")], root=5)  # type: ignore[arg-type]
 
 

@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from hyperbolic import OutsideBall, build_graph, draw_disk, embed
+from hyperbolic import OutsideBall, build_graph, draw_disk, draw_training, embed
 from hyperbolic.labels import FONT_SIZE, Box, place_labels, text_width
-from hyperbolic.plot import OTHERS, PALETTE, geodesic
+from hyperbolic.plot import geodesic
+from hyperbolic.scene import OTHERS, PALETTE
 
 SVG = "{http://www.w3.org/2000/svg}"
 GRAPH = build_graph(
@@ -105,7 +106,7 @@ def test_in_line_with_the_centre_it_is_a_segment(q: list[float]) -> None:
 
 
 def test_only_a_disk_can_be_drawn() -> None:
-    with pytest.raises(ValueError, match="in 2 dimensions, got 'poincare' in 5"):
+    with pytest.raises(ValueError, match="in 2 dimensions, got 'lorentz' in 5"):
         draw_disk(embed(GRAPH), GRAPH, title="")
     with pytest.raises(ValueError, match="got 'euclidean' in 2"):
         draw_disk(embed(GRAPH, "euclidean", 2, "stress"), GRAPH, title="")
@@ -123,3 +124,36 @@ def test_labels_stay_in_their_frame_and_give_way() -> None:
     assert len(place_labels([("a", spot, 1.0), ("b", spot, 1.0)], 1, frame)) == 1
     assert text_width("mmm") > text_width("ooo") > text_width("iii")
     assert text_width("o", 2 * FONT_SIZE) == 2 * text_width("o")
+
+
+def test_the_picture_can_be_zoomed_and_carries_nothing_from_elsewhere(picture: ElementTree.Element) -> None:
+    script = picture.findtext(f"{SVG}script") or ""
+    assert "wheel" in script
+    assert picture.find(f".//{SVG}g[@class='zoomed']") is not None
+    text = draw_disk(DISK, GRAPH, title="")
+    assert re.findall(r"(?:href|src|url\()", text) == []
+
+
+def test_both_models_of_curved_space_give_one_picture() -> None:
+    ball = embed(GRAPH, "poincare", 2, "wedges")
+    assert draw_disk(ball, GRAPH, title="x") == draw_disk(DISK, GRAPH, title="x")
+
+
+def test_a_film_moves_every_node_from_frame_to_frame() -> None:
+    frames = [embed(GRAPH, "poincare", 2, "wedges", tau=tau) for tau in (0.2, 0.5, 1.0)]
+    film = ElementTree.fromstring(draw_training(frames, GRAPH, title="F", captions=["a", "b", "c"]))
+    dots = [dot for dot in film.iter(f"{SVG}circle") if dot.find(f"{SVG}animate") is not None]
+    assert len(dots) == len(GRAPH)
+    for dot in dots:
+        across, down = (animate.attrib["values"].split(";") for animate in dot.findall(f"{SVG}animate"))
+        assert len(across) == len(down) == 4
+        # Depth h lies at 0.2 h, 0.5 h and 1.0 h, and 3.0 is as far as anything gets.
+        reach = [np.hypot(float(x), float(y)) for x, y in zip(across, down, strict=True)]
+        assert reach[0] == pytest.approx(0.2 * reach[2], abs=0.2)
+        assert reach[1] == pytest.approx(0.5 * reach[2], abs=0.2)
+        assert reach[3] == reach[2] <= 430.1
+    shown = [text.attrib["visibility"] for text in film.iter(f"{SVG}text") if text.text in ("a", "b", "c")]
+    assert shown == ["hidden", "hidden", "visible"]
+    for given, captions in ((frames[:1], ["a"]), (frames, ["a"])):
+        with pytest.raises(ValueError, match="two or more frames and a caption each"):
+            draw_training(given, GRAPH, title="", captions=captions)

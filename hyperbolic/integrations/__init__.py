@@ -1,0 +1,1 @@
+"""Bridges to other libraries. Import the one you use; nothing else of this package imports them."""
