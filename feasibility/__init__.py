@@ -9,6 +9,6 @@ rules in `feasibility.decision`, and named data in `feasibility.datasets`.
 """
 
 # The experiments in the order in which the scorecard shows them: module names below `feasibility`.
-EXPERIMENTS = ("md_parser", "hyperbolic_embeddings", "sparse_attention")
+EXPERIMENTS = ("md_parser", "hyperbolic_embeddings", "sparse_attention", "periodic_table")
 
 __all__ = ["EXPERIMENTS"]

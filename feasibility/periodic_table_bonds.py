@@ -122,10 +122,13 @@ def main_tests(bench: Bench) -> list[Test]:
 def polysemous(bench: Bench, least: int) -> NDArray[np.bool_]:
     """bool[W]: the words with at least so many senses."""
     from periodic_table.element import WORDNET_POS
-    from periodic_table.lexicon import load_lexicon
+    from periodic_table.isotopes import load_isotopes
 
-    lexicon = load_lexicon()
-    return np.array([len(lexicon.senses(word, WORDNET_POS[tag])) >= least for word, tag in bench.words.words])
+    isotopes = load_isotopes()
+    entries = np.array([isotopes.entry(word, WORDNET_POS[tag]) for word, tag in bench.words.words])
+    number = isotopes.start[entries + 1] - isotopes.start[entries]
+    enough: NDArray[np.bool_] = (entries >= 0) & (number >= least)
+    return enough
 
 
 def by_frequency(test: Test, bench: Bench) -> tuple[float, float]:

@@ -145,12 +145,11 @@ def word_map(points: NDArray[np.float64], labels: Sequence[tuple[str, str, str]]
     figure, (axes,) = _canvas(11.0, 8.6, 1)
     at = points / np.abs(points).max()
     written: list[tuple[float, float, float]] = []
-    for place, (word, tag, _) in enumerate(labels):
-        x, y = at[place]
-        axes.plot(x, y, "o", color=TAGS[tag], markersize=2.6, alpha=0.75)
-        width = 0.0105 * len(word) + 0.012
+    axes.scatter(at[:, 0], at[:, 1], s=9, c=[TAGS[tag] for _, tag, _ in labels], alpha=0.75, linewidths=0)
+    for (x, y), (word, tag, _) in zip(at.tolist(), labels, strict=True):
+        width = 0.0135 * len(word) + 0.02
         # A word is written where it hides no other; the table lists the most useful first.
-        if all(abs(y - other_y) > 0.024 or x + width < left or x > right for left, right, other_y in written):
+        if all(abs(y - other_y) > 0.03 or x + width < left or x > right for left, right, other_y in written):
             written.append((x, x + width, y))
             axes.annotate(word, (x, y), (2.5, -2.5), textcoords="offset points", fontsize=6.6, color=TAGS[tag])
     for x, y, name, tag in _regions(at, labels):
@@ -195,7 +194,16 @@ def _dots(axes: Axes, rows: Sequence[tuple[str, float, tuple[float, float], str]
     for row, (_, value, (low, high), colour) in enumerate(rows):
         axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="round")
         axes.plot(value, row, "o", color=colour, markersize=8)
-        axes.annotate(f"{value:.2f}", (high, row), (7, 0), textcoords="offset points", va="center", color=colour)
+        # On white, for the line of a bar may run behind it.
+        axes.annotate(
+            f"{value:.2f}",
+            (high, row),
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )
     axes.set_yticks(range(len(rows)), [name if named else "" for name, *_ in rows])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.85)

@@ -10,7 +10,6 @@ nothing but the part of speech.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -91,9 +90,11 @@ def pairs(text: Treebank, relation: str, words: Vocabulary) -> Ints:
     """Every (head, dependent) of a relation between two words of content, in the order of the text: int[n, 2]."""
     if relation not in text.relations:
         return np.zeros((0, 2), dtype=np.int64)
-    known = np.array([words.place.get(entry, -1) for entry in text.entries])
     here = np.flatnonzero((text.relation == text.relations.index(relation)) & (text.head >= 0))
-    found = np.stack([known[text.entry[text.head[here]]], known[text.entry[here]]], axis=1)
+    ends = np.stack([text.entry[text.head[here]], text.entry[here]], axis=1)
+    entries, row = np.unique(ends, return_inverse=True)
+    known = np.array([words.place.get(text.entries[entry], -1) for entry in entries.tolist()], dtype=np.int64)
+    found: Ints = known[row].reshape(ends.shape)
     return found[(found >= 0).all(axis=1)]
 
 
@@ -173,8 +174,3 @@ def train_negatives(slot: Slot, words: Vocabulary, each: int, seed: int) -> Ints
 def frequency_in_slot(slot: Slot, words: Vocabulary) -> NDArray[np.float64]:
     """How often each word is a dependent of the relation in the training text: float[W]."""
     return np.bincount(slot.train[:, 1], minlength=len(words.words)).astype(float)
-
-
-def attested(slot: Slot) -> Counter[tuple[int, int]]:
-    """How often the training text has each pair of the slot."""
-    return Counter((head, dependent) for head, dependent in slot.train.tolist())

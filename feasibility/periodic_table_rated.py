@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,11 +62,10 @@ def _similarity(run: Run, found: Found) -> None:
 def _concreteness(run: Run, found: Found) -> None:
     from periodic_table import annotate
 
-    def tag(word: str) -> str | None:
-        element = annotate([word])[0]
-        return element.pos if element.senses else None
+    def tags(names: Sequence[str]) -> list[str | None]:
+        return [element.pos if element.senses else None for element in annotate(names)]
 
-    words = norms.concreteness_words(run.config.concreteness_words, tag)
+    words = norms.concreteness_words(run.config.concreteness_words, tags)
     found.metrics["concreteness"], whole = norms.measured_concreteness(
         words, norms.concreteness(words, run.ours, run.config.seed)
     )

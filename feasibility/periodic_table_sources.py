@@ -5,7 +5,8 @@ A *source* maps words to rows of numbers. All of them are asked the same questio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -22,8 +23,44 @@ WINDOW = 4
 class Source(Protocol):
     """Words as rows of numbers."""
 
+    @property
+    def spaces(self) -> tuple[slice, ...]:
+        """Groups of axes that are directions of one space, so that the angle between two words has a meaning."""
+
     def __call__(self, words: Sequence[Word]) -> Floats:
         """The numbers of each (lemma, part of speech): [words, axes]; a row of zeros says that nothing is known."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A source made of a function.
+
+    Args:
+        rows: the numbers of some words.
+        spaces: see `Source`.
+    """
+
+    rows: Callable[[Sequence[Word]], Floats]
+    spaces: tuple[slice, ...] = ()
+
+    def __call__(self, words: Sequence[Word]) -> Floats:
+        """See `Source`."""
+        return self.rows(words)
+
+
+def cosines(source: Source, first: Sequence[Word], second: Sequence[Word]) -> Floats:
+    """The angles between two words of each pair: the cosine of each space of the one with each of the other.
+
+    Returns:
+        [pairs, spaces^2]; 0 where nothing is known of a word.
+    """
+    sides = []
+    for words in (first, second):
+        numbers = source(words)
+        groups = [numbers[:, space] for space in source.spaces]
+        sides.append([group / np.maximum(np.linalg.norm(group, axis=1, keepdims=True), 1e-12) for group in groups])
+    found = [np.einsum("ij,ij->i", one, other) for one in sides[0] for other in sides[1]]
+    return np.stack(found, axis=1) if found else np.zeros((len(first), 0))
 
 
 # The blocks of coordinates that say what a word means, and their weights, chosen on the bonds of the dev part. Left out
@@ -38,6 +75,8 @@ MEANING: Mapping[str, float] = {
     "form": 1.0,
     "charge": 1.0,
 }
+# Two of them hold directions of one space.
+DIRECTIONS = ("definition", "company")
 
 
 class Table:
@@ -49,6 +88,7 @@ class Table:
         sizes = {name: len(coordinates.axes((name,))) for name in MEANING}
         self._factors = np.concatenate([np.full(sizes[name], weight) for name, weight in MEANING.items()])
         self._block = np.repeat(list(MEANING), list(sizes.values()))
+        self.spaces = tuple(_columns(self._block == name) for name in DIRECTIONS)
         self._known: dict[tuple[Word, ...], Floats] = {}
 
     def __call__(self, words: Sequence[Word]) -> Floats:
@@ -64,7 +104,12 @@ class Table:
     def only(self, *blocks: str) -> Source:
         """Some blocks of it."""
         columns = np.isin(self._block, blocks)
-        return lambda words: self(words)[:, columns]
+        return Numbers(lambda words: self(words)[:, columns])
+
+
+def _columns(chosen: NDArray[np.bool_]) -> slice:
+    first, last = np.flatnonzero(chosen)[[0, -1]].tolist()
+    return slice(first, last + 1)
 
 
 # The blocks that are made from the senses of a word alone.
@@ -88,7 +133,7 @@ def first_sense() -> Source:
         batch.__dict__["senses"] = Rows(np.concatenate([[0], np.cumsum(known)]), synset, np.ones(len(synset)))
         return np.hstack([weight * block.fill(batch) for block, weight in blocks])
 
-    return rows
+    return Numbers(rows)
 
 
 def pos_only() -> Source:
@@ -98,22 +143,27 @@ def pos_only() -> Source:
         tags = sorted({upos for _, upos in words})
         return np.eye(len(tags))[[tags.index(upos) for _, upos in words]]
 
-    return rows
+    return Numbers(rows)
 
 
 def frequency(train: Treebank) -> Source:
     """How frequent a word is: in the training text, and in the texts that WordNet's senses were counted in (log)."""
     from periodic_table.element import WORDNET_POS
-    from periodic_table.lexicon import load_lexicon
+    from periodic_table.isotopes import load_isotopes
 
     counts = dict(zip(train.entries, np.bincount(train.entry, minlength=len(train.entries)).tolist(), strict=True))
-    lexicon = load_lexicon()
+    isotopes = load_isotopes()
 
-    def tagged(word: Word) -> int:
+    def tagged(word: Word) -> float:
         pos = WORDNET_POS.get(word[1])
-        return sum(sense.count for sense in lexicon.senses(word[0], pos)) if pos else 0
+        entry = isotopes.entry(word[0], pos) if pos else -1
+        return float(isotopes.tagged[entry]) if entry >= 0 else 0.0
 
-    return lambda words: np.log1p(np.array([[counts.get(word, 0), tagged(word)] for word in words], dtype=float))
+    def rows(words: Sequence[Word]) -> Floats:
+        counted: Floats = np.log1p(np.array([[counts.get(word, 0), tagged(word)] for word in words], dtype=float))
+        return counted
+
+    return Numbers(rows)
 
 
 def random(axes: int, seed: int) -> Source:
@@ -123,7 +173,7 @@ def random(axes: int, seed: int) -> Source:
         known = {word: place for place, word in enumerate(sorted(set(words)))}
         return np.random.default_rng(seed).normal(size=(len(known), axes))[[known[word] for word in words]]
 
-    return rows
+    return Numbers(rows, (slice(None),))
 
 
 def shuffled(source: Source, seed: int) -> Source:
@@ -140,7 +190,7 @@ def shuffled(source: Source, seed: int) -> Source:
         dealt: Floats = numbers[[place[word] for word in words]]
         return dealt
 
-    return rows
+    return Numbers(rows, source.spaces)
 
 
 def cooccurrence(train: Treebank, axes: int, seed: int) -> Source:
@@ -172,4 +222,4 @@ def cooccurrence(train: Treebank, axes: int, seed: int) -> Source:
     left, strength, _ = svds(positive, axes, rng=np.random.default_rng(seed))
     vectors = np.vstack([left * np.sqrt(strength), np.zeros(axes)])
     place = {train.entries[entry]: index for index, entry in enumerate(occurring.tolist())}
-    return lambda words: vectors[[place.get(word, size) for word in words]]
+    return Numbers(lambda words: vectors[[place.get(word, size) for word in words]], (slice(None),))

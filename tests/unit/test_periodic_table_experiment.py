@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from feasibility import periodic_table_clusters as clusters
 from feasibility import periodic_table_norms as norms
@@ -16,13 +17,15 @@ from feasibility import periodic_table_places as places
 from feasibility import periodic_table_sources as sources
 from feasibility.harness import Outcome, judge, silent
 from feasibility.periodic_table import BARS, CRITERIA, EXPERIMENT, BadConfig, run
+from feasibility.periodic_table_coverage import coverage
 from feasibility.periodic_table_intervals import Comparison, auc, resampled_metric, spearman
 from feasibility.periodic_table_map import project
 from feasibility.periodic_table_pairs import JUDGED, Slot, Vocabulary, frequency_in_slot, slots, vocabulary
 from feasibility.periodic_table_scorer import Ridge, _Problem, fit, reduce
 from feasibility.periodic_table_treebank import SPLITS, Treebank, from_sentences, read_split
+from periodic_table import affinity
 from periodic_table.slots import TYPED
-from periodic_table.treebank import read_conllu
+from periodic_table.treebank import base, read_conllu
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +138,15 @@ def test_the_scorers_gradient_is_the_slope_of_its_loss() -> None:
     assert value > 0
 
 
+def test_the_scorer_ends_where_its_loss_is_flat() -> None:
+    slot, words, vectors = toy()
+    numbers = reduce(vectors, words, 2)
+    problem = _Problem(slot, words, numbers, Ridge(2.0, 3.0), 5, 0)
+    found = minimize(problem.loss, np.zeros(problem.size), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
+    best, ours = problem.scorer(found.x), fit(slot, words, numbers, Ridge(2.0, 3.0))
+    assert np.abs(best(slot.positives) - ours(slot.positives)).max() < 0.05 * np.ptp(best(slot.positives))
+
+
 def test_auc_is_the_share_of_couples_in_order() -> None:
     assert auc([2.0, 3.0], [1.0, 0.0]) == 1.0
     assert auc([1.0], [1.0]) == 0.5
@@ -168,6 +180,17 @@ def test_intervals_of_correlations_widen_with_clusters() -> None:
     assert loose.value == tight.value
     assert loose.ci95[1] - loose.ci95[0] > 1.5 * (tight.ci95[1] - tight.ci95[0])
     assert resampled_metric(lambda rows: float(len(rows)), np.arange(7), 0, resamples=5).value == 7.0
+
+
+def test_cosines_are_between_every_two_spaces_of_a_pair() -> None:
+    place = {"a": [1.0, 0.0, 0.0, 2.0], "b": [3.0, 0.0, 0.0, -1.0], "c": [0.0, 0.0, 0.0, 0.0]}
+    source = sources.Numbers(lambda words: np.array([place[word] for word, _ in words]), (slice(0, 2), slice(2, 4)))
+    found = sources.cosines(source, [("a", "X"), ("a", "X")], [("b", "X"), ("c", "X")])
+    assert found.tolist() == [[1.0, 0.0, 0.0, -1.0], [0.0] * 4]
+    assert sources.cosines(sources.pos_only(), [("a", "X")], [("b", "X")]).shape == (1, 0)
+    table = sources.Table()
+    by_hand = np.mean(sources.cosines(table, [("eat", "VERB")], [("bread", "NOUN")]))
+    assert by_hand == pytest.approx(affinity("eat", "VERB", "bread", "NOUN"))
 
 
 def test_controls_keep_what_they_should() -> None:
@@ -224,24 +247,65 @@ def test_a_word_left_out_is_predicted_as_if_the_smoother_had_never_seen_it() -> 
     counts = rng.integers(0, 30, (12, len(TYPED))).astype(float)
     seen = places.Profiles(words, counts, np.full(12, 40.0), np.arange(12) % 2 == 0)
     numbers = rng.normal(size=(12, 4))
-    fast = places._left_out(seen, numbers, 0.5)
+    (fast,) = places._left_out(seen, numbers, [0.5])
     # By hand: the same linear smoother with the word's own target replaced by its prediction is a fixed point.
-    centred = numbers - numbers.mean(axis=0)
-    near = centred @ centred.T
+    centre = np.eye(12) - 1 / 12
+    near = centre @ norms.kernel(numbers) @ centre
     near /= np.trace(near) / 12
     share = counts / 40
     for row in range(12):
-        target = share - share.mean(axis=0)
-        target[row] = fast[row] - share.mean(axis=0)
-        fitted = near @ np.linalg.solve(near + 0.5 * np.eye(12), target)
-        assert np.allclose(fitted[row] + share.mean(axis=0), fast[row])
+        target = share.copy()
+        target[row] = fast[row]
+        fitted = target.mean(axis=0) + near @ np.linalg.solve(near + 0.5 * np.eye(12), target)
+        assert np.allclose(fitted[row], fast[row])
+
+
+def test_nothing_can_be_told_from_random_places() -> None:
+    rng = np.random.default_rng(1)
+    words = tuple((f"w{place}", "NOUN") for place in range(200))
+    counts = rng.poisson(rng.uniform(0, 20, len(TYPED)), (200, len(TYPED))).astype(float)
+    seen = places.Profiles(words, counts, np.full(200, 40.0), np.arange(200) % 2 == 0)
+    source = sources.Numbers(lambda some: rng.normal(size=(len(some), 5)))
+    told = places.told(seen, places.expected_by_place(seen, source))
+    # A mean that the word itself has a share in would explain something.
+    assert 1 - told.left.sum() / told.total.sum() < 0
+
+
+def test_profiles_count_both_ends_of_every_typed_relation(texts: dict[str, Treebank]) -> None:
+    text = texts["dev"].first(200)
+    seen = places.profiles([text])
+    assert min(seen.occurrences) >= places.LEAST_OF_NEIGHBOUR
+    for word in (("the", "DET"), ("have", "VERB"), ("be", "AUX")):
+        row = seen.words.index(word)
+        tokens = [token for sentence in text.sentences() for token in sentence]
+        own = [token for token in tokens if (base(token.lemma, token.upos), token.upos) == word]
+        assert seen.occurrences[row] == len(own)
+        expected = sum(token.relation == "det" for token in own)
+        assert seen.counts[row, places.NAMES.index("<det")] == expected
+        objects = sum(
+            1
+            for sentence in text.sentences()
+            for token in sentence
+            if token.relation == "obj"
+            and (base(sentence[token.head - 1].lemma, sentence[token.head - 1].upos), sentence[token.head - 1].upos)
+            == word
+        )
+        assert seen.counts[row, places.NAMES.index(">obj")] == objects
+
+
+def test_coverage_of_the_small_table_counts_no_classes(texts: dict[str, Treebank]) -> None:
+    metrics, plain = coverage(texts["dev"].first(100), 0)
+    assert plain["coverage_1000"] < metrics["coverage_1000"].value < metrics["coverage_50k"].value
+    assert metrics["coverage_50k_propn"].value == 100.0
+    assert metrics["coverage_1000_propn"].value < 60
+    assert plain["listed_50k"] < metrics["listed_50k"].value < metrics["coverage_50k"].value
 
 
 def test_a_site_leads_when_the_counts_cannot_tell_it_from_the_fullest() -> None:
     counts = np.zeros((1, len(TYPED)))
     counts[0, :4] = [30, 27, 10, 30]
     seen = places.Profiles((("a", "NOUN"),), counts, np.array([60.0]), np.array([False]))
-    assert seen.leading()[0, :5].tolist() == [True, True, False, True, False]
+    assert seen.leading[0, :5].tolist() == [True, True, False, True, False]
 
 
 def test_agreement_of_partitions_and_purity_of_neighbours() -> None:
@@ -272,9 +336,9 @@ def test_plausibility_is_predicted_for_heads_that_were_not_seen() -> None:
         rating,
         np.array([norms.is_dev(*row) for row in rows]),
     )
-    guess = norms.plausibility(pairs, lambda words: np.array([place[word] for word, _ in words]), 0)
+    guess = norms.plausibility(pairs, sources.Numbers(lambda words: np.array([place[word] for word, _ in words])), 0)
     assert norms.rho(guess, rating) > 0.7
-    blind = norms.plausibility(pairs, lambda words: np.zeros((len(words), 1)), 0)
+    blind = norms.plausibility(pairs, sources.Numbers(lambda words: np.zeros((len(words), 1))), 0)
     assert abs(norms.rho(blind, rating)) < 0.3
 
 
@@ -286,7 +350,7 @@ def test_the_rated_data_are_read_whole(asa_data: Path) -> None:
         assert 0.4 < pairs.dev.mean() < 0.6
     pairs = norms.similarity_pairs()
     assert (pairs.first[111], pairs.first[777]) == (("wife", "NOUN"), ("go", "VERB"))
-    words = norms.concreteness_words(500, lambda word: "NOUN")
+    words = norms.concreteness_words(500, lambda words: ["NOUN"] * len(words))
     assert len(words.words) == 500
     assert 1 <= words.rating.min() <= words.rating.max() <= 5
 
