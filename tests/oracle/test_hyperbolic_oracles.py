@@ -9,13 +9,15 @@ from decimal import Decimal, localcontext
 import networkx
 import numpy as np
 import pytest
+from decimal_ball import direction_to, dot, radius_of, step_from
 from scipy.optimize import minimize_scalar
 from scipy.stats import spearmanr
 
-from hyperbolic import build_graph, distortion, retrieval
-from hyperbolic.exact import direction_to, dot, radius_of, step_from
+from hyperbolic import build_graph, construction, distortion, retrieval
 from hyperbolic.graph import closure, hop_distances, spanning_tree
 from hyperbolic.manifolds import lorentz_distance, poincare_distance, rim_gap, to_lorentz
+from hyperbolic.twofold import Twofold, twofold
+from hyperbolic.twofold import dot as twofold_dot
 
 Rng = np.random.Generator
 
@@ -82,6 +84,53 @@ def test_head_room_of_stored_points(radius: int, in_ball: float, on_sheet: float
         worst[1] = max(worst[1], abs(float(lorentz_distance(*sheet)) - 4))
     assert worst[0] < in_ball
     assert worst[1] < on_sheet
+
+
+def exactly(number: Twofold) -> list[Decimal]:
+    return [
+        Decimal(float(high)) + Decimal(float(low))
+        for high, low in zip(number.high.ravel(), number.low.ravel(), strict=True)
+    ]
+
+
+def test_twofold_arithmetic_has_thirty_digits(rng: Rng) -> None:
+    def some() -> Twofold:
+        return twofold(rng.uniform(0.5, 2, 50), 1e-17 * rng.standard_normal(50))
+
+    with localcontext(prec=60):
+        a, b = some(), some()
+        x, y = exactly(a), exactly(b)
+        cases = {
+            "sum": (a + b, [p + q for p, q in zip(x, y, strict=True)]),
+            "difference": (a - b, [p - q for p, q in zip(x, y, strict=True)]),
+            "product": (a * b, [p * q for p, q in zip(x, y, strict=True)]),
+            "quotient": (a / b, [p / q for p, q in zip(x, y, strict=True)]),
+            "root": (a.sqrt(), [p.sqrt() for p in x]),
+            "dot": (twofold_dot(a[None], b[None]), [sum((p * q for p, q in zip(x, y, strict=True)), Decimal(0))]),
+        }
+        for name, (found, expected) in cases.items():
+            for ours, theirs in zip(exactly(found), expected, strict=True):
+                assert abs(ours - theirs) < Decimal("1e-30"), name
+
+
+def test_steps_of_the_construction_are_those_of_decimal_arithmetic(rng: Rng) -> None:
+    """Three steps outwards to radius 34: the error is far below a float64's last digit."""
+    lengths, directions = (9.0, 14.0, 12.0), rng.standard_normal((3, 1, 4))
+    here = twofold(np.zeros((1, 4)))
+    with localcontext(prec=50):
+        exact = [Decimal(0)] * 4
+        for length, direction in zip(lengths, directions, strict=True):
+            if length > 9.0:
+                # Away from the centre, so that no step comes back.
+                direction = here.high / np.linalg.norm(here.high) + 0.5 * direction / np.linalg.norm(direction)
+            before, before_exact = here, exact
+            here = construction._step_from(here, direction, np.array([length]))
+            exact = step_from(exact, direction[0], length)
+            for ours, theirs in zip(exactly(here), exact, strict=True):
+                assert abs(ours - theirs) < Decimal("1e-20")
+            assert construction._radius_of(here)[0] == pytest.approx(radius_of(exact), rel=1e-12)
+            seen = construction._direction_to(before, here)[0]
+            assert seen == pytest.approx(direction_to(before_exact, exact), abs=1e-12)
 
 
 def test_decimal_steps_agree_with_the_law_of_cosines() -> None:

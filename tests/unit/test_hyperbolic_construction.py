@@ -131,4 +131,36 @@ def test_too_long_an_edge_is_refused_with_the_longest_that_fits() -> None:
 def test_no_room_for_the_corrections_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(construction, "RADIUS_LIMIT", 0.1)
     with pytest.raises(OutsideBall, match="pass correct_turns=False"):
-        construct(star(7), 2, 0)
+        construct(star(7), 2, 0, correct_turns=True)
+    as_published = construct(star(7), 2, 0, correct_turns=False)
+    assert np.array_equal(construct(star(7), 2, 0).points, as_published.points)
+
+
+@pytest.mark.parametrize("dim", [2, 5])
+def test_deep_trees_stay_inside_the_ball(dim: int) -> None:
+    chain = build_graph([(i, i - 1) for i in range(1, 200)])
+    rng = np.random.default_rng(0)
+    deep = build_graph([(i, int(rng.integers(max(0, i - 6), i))) for i in range(1, 400)])
+    for tree in (chain, deep):
+        layout = construct(tree, dim, tree_centre(tree))
+        assert layout.radius < RADIUS_LIMIT + 0.5
+        assert distortion(all_distances(layout.points, "poincare"), hop_distances(tree)).average < 0.15
+
+
+def test_many_fans_at_once_are_those_fans_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0.5, 2, (7, 5, 5))
+    weights += np.swapaxes(weights, 1, 2)
+    together = spread_directions(weights, 2, rng)
+    assert np.linalg.norm(together, axis=2) == pytest.approx(1.0)
+    offsets = turn_offsets(together, weights, np.ones((7, 5)))
+    for fan, own, found in zip(together, weights, offsets, strict=True):
+        assert fan == pytest.approx(spread_directions(own, 2, rng), abs=1e-9)
+        assert found == pytest.approx(turn_offsets(fan, own, np.ones(5)), abs=1e-9)
+
+
+def test_a_branch_that_is_not_there_takes_no_room() -> None:
+    weights = np.zeros((5, 5))
+    weights[:3, :3] = 1.0
+    found = spread_directions(weights, 2, np.random.default_rng(0))[:3]
+    assert (found @ found.T)[~np.eye(3, dtype=bool)] == pytest.approx(-0.5, abs=1e-6)
