@@ -1,0 +1,174 @@
+"""The charts of the experiment `predetermined_embeddings`, as SVG text that is the same for the same numbers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from feasibility.predetermined_embeddings_measure import Floats
+from feasibility.predetermined_embeddings_runs import Found
+from feasibility.predetermined_embeddings_statistics import crossed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours: known beforehand, learned, both, and controls that know nothing of the words.
+KNOWN, LEARNED, BOTH, CONTROL, INK, GRID = "#0072B2", "#D55E00", "#009E73", "#80868B", "#202124", "#DADCE0"
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "asa",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 11,
+    "axes.edgecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+}
+TICKS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+NAMES = {
+    "learned": "learned",
+    "learned_rank": "learned, rank 32",
+    "predetermined": "predetermined",
+    "predetermined, 0.5 aligned": "predetermined, half of it wrong",
+    "predetermined, misaligned": "predetermined, wrong",
+    "world": "the grammar's own knowledge",
+    "residual": "predetermined + small learned part",
+    "initialised": "predetermined, then trained",
+    "adapter": "predetermined, learned map",
+    "gaussian": "random",
+    "shuffled": "predetermined, shuffled",
+    "orthonormal": "random, evenly spread",
+    "binary": "random binary codes",
+    "pos": "part of speech only",
+    "ppmi": "counted in the same sentences",
+    "learned > predetermined": "learned in, predetermined out",
+    "predetermined > predetermined": "predetermined in and out",
+    "gaussian > gaussian": "random in and out",
+}
+ROWS_FOR_NEW_WORDS = {
+    "learned_unknown|after": ("learned: row left as it began", LEARNED),
+    "learned_unknown|after, unknown": ("learned: row for unknown words", LEARNED),
+    "learned_unknown|after, class_mean": ("learned: mean of the part of speech", LEARNED),
+    "learned_unknown|after, ridge": ("learned: ridge map from coordinates", BOTH),
+    "predetermined|after": ("predetermined", KNOWN),
+    "world|after": ("the grammar's own knowledge", INK),
+    "predetermined, misaligned|after": ("predetermined, wrong", CONTROL),
+    "shuffled|after": ("predetermined, shuffled", CONTROL),
+    "gaussian|after": ("random", CONTROL),
+}
+
+
+def excess_chart(found: Found, tokens: Floats, sentences: int) -> str:
+    """Nats above the floor by kind of model, the best on top, with 95 % intervals.
+
+    Args:
+        found: of a group without held-out material.
+        tokens: [T] of the test sentences.
+        sentences: that the models learned from.
+    """
+    shown = [name.split("|")[0] for name in found if name.endswith("|excess")]
+    estimates = {label: crossed(found[f"{label}|excess"] / tokens, tokens) for label in shown}
+    order = sorted(shown, key=lambda label: -estimates[label].mean)
+    figure, axes = _canvas(7.6, 1.4 + 0.34 * len(order))
+    for row, label in enumerate(order):
+        low, high = estimates[label].interval()
+        axes.plot([max(low, 0.0), high], [row, row], color=_colour(label), linewidth=2)
+        axes.plot(estimates[label].mean, row, "o", color=_colour(label), markersize=7)
+    axes.axvline(estimates["learned"].mean, color=LEARNED, linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(order)), [NAMES.get(label, label) for label in order])
+    axes.set_ylim(-0.7, len(order) - 0.3)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=GRID)
+    axes.set_xlabel(f"nats a token above the floor, from {sentences:,} sentences")
+    return _svg(figure)
+
+
+def data_chart(curve: Mapping[int, Found], tokens: Floats) -> str:
+    """Nats above the floor by number of sentences, logarithmic axes.
+
+    Args:
+        curve: sentences -> answers.
+        tokens: [T] of the test sentences.
+    """
+    from matplotlib.ticker import NullLocator
+
+    figure, axes = _canvas(7.0, 4.4)
+    looks = (("gaussian", CONTROL, "^", ":"), ("learned", LEARNED, "s", "-"), ("predetermined", KNOWN, "o", "-"))
+    values: list[float] = []
+    for label, colour, marker, line in looks:
+        key = f"{label}|excess"
+        means = {n: np.average(f[key] / tokens, axis=1, weights=tokens) for n, f in curve.items() if key in f}
+        every = [(n, float(value)) for n, row in means.items() for value in row]
+        axes.plot(*zip(*every, strict=True), marker, color=colour, alpha=0.35, markersize=4)
+        axes.plot(list(means), [row.mean() for row in means.values()], line, color=colour, marker=marker, linewidth=2,
+                  label=NAMES[label])  # fmt: skip
+        values += [value for _, value in every]
+    ticks = [t for t in TICKS if min(values) / 1.5 <= t <= 1.5 * max(values)]
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xticks(list(curve), [f"{size:,}" for size in curve])
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+    axes.grid(axis="y", color=GRID)
+    axes.set_xlabel("sentences to learn from")
+    axes.set_ylabel("nats a token above the floor")
+    figure.legend(frameon=False, loc="outside upper center", ncols=3)
+    return _svg(figure)
+
+
+def unseen_chart(found: Found, sentences: int) -> str:
+    """Nats above the exact law of what follows a new word, by where its row comes from; a dot is a seed.
+
+    Args:
+        found: of the group in which words were held out.
+        sentences: that the models learned from.
+    """
+    shown = {name: look for name, look in ROWS_FOR_NEW_WORDS.items() if name in found}
+    order = sorted(shown, key=lambda name: -float(found[name].mean()))
+    figure, axes = _canvas(7.6, 1.4 + 0.38 * len(order))
+    for row, name in enumerate(order):
+        colour = shown[name][1]
+        axes.plot(found[name], np.full(len(found[name]), row), "o", color=colour, alpha=0.4, markersize=5)
+        axes.plot([found[name].mean()] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=3)
+        axes.annotate(f"{found[name].mean():.2f}", (float(found[name].max()), row), (7, 0), va="center",
+                      textcoords="offset points", color=INK, fontsize=10)  # fmt: skip
+    axes.set_yticks(range(len(order)), [shown[name][0] for name in order])
+    axes.set_ylim(-0.7, len(order) - 0.3)
+    axes.set_xlim(0.0, 1.15 * max(float(found[name].max()) for name in order))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=GRID)
+    axes.set_xlabel(f"nats above the law of the next word, {sentences:,} sentences")
+    return _svg(figure)
+
+
+def _colour(label: str) -> str:
+    if label in ("predetermined", "world"):
+        return KNOWN if label == "predetermined" else INK
+    if label.startswith("learned") and ">" not in label:
+        return LEARNED
+    return BOTH if label in ("residual", "initialised", "adapter") else CONTROL
+
+
+def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
+    # Not pyplot: it keeps state and chooses a screen.
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.add_subplot()
+
+
+def _svg(figure: Figure) -> str:
+    from matplotlib import rc_context
+
+    text = io.StringIO()
+    with rc_context(STYLE):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
