@@ -1,0 +1,142 @@
+"""The experiment `language_model`: its checks can fail, and its comparisons follow from the recorded scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from feasibility.environment import ROOT
+from feasibility.harness import Metric
+from feasibility.language_model_figures import difference_chart, position_chart
+from feasibility.language_model_measure import (
+    HEADLINE,
+    Lab,
+    backend_losses,
+    changed_rows,
+    largest_gap,
+    open_lab,
+    resume_gap,
+    sample_record,
+)
+from feasibility.language_model_record import by_position, difference, keep, read_record
+from feasibility.lm.controls import SCHEMA
+from feasibility.lm.patterns import Spec
+
+HARD = {part: np.random.default_rng(1).normal(400, 40, 60) for part in ("dev", "test")}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    return open_lab(48, 0)
+
+
+def line(name: str, seed: int, over: dict[str, float], tuning: bool = False, rate: float = 1.0) -> dict[str, Any]:
+    """A run whose chunks of 100 tokens need so many nats a token more than `HARD`."""
+    parts = {}
+    for part, hard in HARD.items():
+        nats = hard + 100 * over[part] + np.random.default_rng([seed, len(name)]).normal(0, 0.1, len(hard))
+        parts[part] = {
+            "per_token": float(nats.sum()) / 6000,
+            "nats": nats.tolist(),
+            "tokens": 100,
+            "by_position": [4.0] * 16,
+        }
+    return {
+        "schema": SCHEMA,
+        "is_tuning": tuning,
+        "spec": dataclasses.asdict(Spec(name)),
+        "seed": seed,
+        "rate": rate,
+        **parts,
+    }
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    over = {"dense": (0.0, 0.0), "a": (0.01, -0.02), "b": (-0.01, -0.01), "r0": (0.02, 0.03), "r1": (0.02, 0.05)}
+    lines = [line(name, seed, dict(zip(HARD, o, strict=True))) for name, o in over.items() for seed in (0, 1)]
+    bad = dict.fromkeys(HARD, 9.0)
+    lines += [line("r1", 2, bad), line("a", 0, bad, tuning=True), line("b", 0, bad, rate=2.0)]
+    (tmp_path / "runs.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
+    assert keep(tmp_path / "runs.jsonl", 1.0, tmp_path / "record.xz") == len(lines) - 2
+    return tmp_path / "record.xz"
+
+
+def test_differences_follow_from_the_recorded_scores(record: Path) -> None:
+    found = difference(read_record(record), ["b"], ["dense"])
+    assert found.value == pytest.approx(-0.01, abs=0.001)
+    assert found.ci95[1] < 0
+    assert by_position(read_record(record), "b", "dense") == [0.0] * 16
+
+
+def test_draws_of_one_kind_count_as_their_mean_over_shared_seeds(record: Path) -> None:
+    found = difference(read_record(record), ["r0", "r1"], ["dense"])
+    assert found.value == pytest.approx(0.04, abs=0.001)
+    assert "2 training seeds" in found.method
+
+
+def test_a_record_of_another_schema_is_named(record: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs.jsonl").write_text(json.dumps({"schema": "other", "is_tuning": False, "rate": 1.0}) + "\n")
+    keep(tmp_path / "runs.jsonl", 1.0, tmp_path / "bad.xz")
+    with pytest.raises(ValueError, match=r"bad.xz does not have the schema asa.lm-run.v1"):
+        read_record(tmp_path / "bad.xz")
+
+
+def test_sparse_and_mask_have_one_loss_curve_and_dense_another(lab: Lab) -> None:
+    typed, window = lab.pattern(HEADLINE, 16.0), lab.pattern("window", 8.0)
+    sparse, mask = (backend_losses(lab, typed, backend, 3) for backend in ("cpu", "reference"))  # type: ignore[arg-type]
+    assert largest_gap(sparse, mask) < 1e-5
+    assert largest_gap(backend_losses(lab, window, "cpu", 3), mask) > 1e-5
+
+
+def test_a_run_that_broke_off_goes_on(lab: Lab) -> None:
+    resumed, other = resume_gap(lab, lab.pattern("window", 8.0), 6)
+    assert resumed < 1e-6 < other
+
+
+def test_rows_change_only_where_classes_look_ahead(lab: Lab) -> None:
+    changed, peeked, rows = changed_rows(lab, [lab.pattern(HEADLINE, 16.0)], [0, 20, 40])
+    assert changed == 0
+    assert peeked > 0
+    assert rows == 2 * (1 + 21 + 41)
+
+
+def test_the_shipped_record_holds_runs_that_may_be_compared() -> None:
+    lines = [one for seeds in read_record().values() for one in seeds.values()]
+    assert len({(one["rate"], one["steps"], one["parameters"], len(one["test"]["nats"])) for one in lines}) == 1
+    for one in lines:
+        total = sum(one["test"]["nats"]) / (len(one["test"]["nats"]) * one["test"]["tokens"])
+        assert one["test"]["per_token"] == pytest.approx(total, abs=1e-6)
+
+
+def test_the_shipped_record_comes_from_the_published_runs(tmp_path: Path) -> None:
+    keep(ROOT / "benchmarks" / "results" / "lm_controls.h200.jsonl", 1e-3, tmp_path / "record.xz")
+    assert read_record(tmp_path / "record.xz") == read_record()
+
+
+def test_the_sample_says_what_it_is() -> None:
+    found = sample_record()
+    assert found.licence == "public domain"
+    assert len(found.sha256) == 64
+    assert open_lab(8, 0).corpus.facts["books"] == {
+        "train": ["Hardy_Madding_1874"],
+        "dev": ["Galsworthy_Man_1906"],
+        "test": ["Haggard_She_1887"],
+    }
+    assert torch.equal(open_lab(8, 0).ids["train"][:2], open_lab(8, 1).ids["train"][:2])
+
+
+def test_charts_name_every_pattern() -> None:
+    metrics = {
+        name: Metric(0.01, "nats", 9, (0.0, 0.02), "made up") for name in ("window", "random/64.0", "endings/64")
+    }
+    chart = difference_chart(metrics, dict.fromkeys(metrics, 12.0))
+    assert all(f"{name}  (12)" in chart for name in metrics)
+    assert chart == difference_chart(metrics, dict.fromkeys(metrics, 12.0))
+    assert "separators" in position_chart({"separators": [0.1] * 4}, 64)
