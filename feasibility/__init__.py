@@ -9,6 +9,13 @@ rules in `feasibility.decision`, and named data in `feasibility.datasets`.
 """
 
 # The experiments in the order in which the scorecard shows them: module names below `feasibility`.
-EXPERIMENTS = ("md_parser", "hyperbolic_embeddings", "sparse_attention", "periodic_table")
+EXPERIMENTS = (
+    "md_parser",
+    "periodic_table",
+    "predetermined_embeddings",
+    "hyperbolic_embeddings",
+    "sparse_attention",
+    "language_model",
+)
 
 __all__ = ["EXPERIMENTS"]

@@ -47,9 +47,11 @@ def check_folder(out: Path) -> None:
     assert not list(out.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_second_run_takes_up_an_interrupted_one(tmp_path: Path, how: signal.Signals) -> None:
-    first = start(tmp_path)
+@pytest.mark.parametrize(
+    ("how", "names"), [(signal.SIGKILL, ()), (signal.SIGINT, ("md_parser", "hyperbolic_embeddings"))]
+)
+def test_a_second_run_takes_up_an_interrupted_one(tmp_path: Path, how: signal.Signals, names: tuple[str, ...]) -> None:
+    first = start(tmp_path, *names)
     wait_for(tmp_path / f"{EXPERIMENTS[0]}.json", first)
     os.kill(first.pid, how)
     first.communicate(timeout=60)
@@ -59,12 +61,12 @@ def test_a_second_run_takes_up_an_interrupted_one(tmp_path: Path, how: signal.Si
 
     # As a kill in the middle of a write leaves it; its process is dead.
     (tmp_path / f".{EXPERIMENTS[1]}.json.{first.pid}.tmp").write_text("{half")
-    second = start(tmp_path, "--json", str(tmp_path / "mine" / "scorecard.json"))
-    printed, progress = second.communicate(timeout=120)
+    second = start(tmp_path, *names, "--json", str(tmp_path / "mine" / "scorecard.json"))
+    printed, progress = second.communicate(timeout=240)
     assert second.returncode == 0, progress
     assert f"{EXPERIMENTS[0]}: kept from the interrupted run" in progress
     assert (tmp_path / f"{EXPERIMENTS[0]}.json").read_bytes() == kept
-    assert set(store.load_all(tmp_path)) == set(EXPERIMENTS)
+    assert set(store.load_all(tmp_path)) == set(names or EXPERIMENTS)
     check_folder(tmp_path)
     assert not (tmp_path / UNFINISHED).exists()
 

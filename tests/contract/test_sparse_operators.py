@@ -55,6 +55,17 @@ def test_compiles_into_one_graph_and_not_again_for_other_lengths() -> None:
     assert counter.frame_count == settled
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"budget": 5}, {"window": 4}, {"causal": False, "valence": 1, "global_classes": (1,)}]
+)
+def test_all_kinds_of_rules_compile_into_one_graph(options: dict) -> None:
+    torch._dynamo.reset()
+    allow = torch.zeros(4, 4, dtype=torch.bool) if "window" in options else draw_allow(4, torch.Generator())
+    case = make_case(ClassRules(allow, **options), 40)
+    compiled = torch.compile(class_attention, fullgraph=True, backend="aot_eager")
+    assert torch.equal(compiled(case.query, case.key, case.value, case.plan), case.run("cpu")[0])
+
+
 @pytest.mark.parametrize("options", [{}, {"budget": 9}, {"window": 5, "valence": 1}, {"causal": False, "window": 3}])
 def test_block_mask_covers_what_is_visible(options: dict) -> None:
     rules = ClassRules(draw_allow(4, torch.Generator().manual_seed(7)), **options)
