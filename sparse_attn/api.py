@@ -66,10 +66,7 @@ def class_attention(
 
     Cost: O(Nq k D H) for k visible keys a query.
     """
-    for name, x in (("query", query), ("key", key), ("value", value)):
-        if not isinstance(x, Tensor):
-            raise DtypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
-    query, key, value = _autocast(query, key, value)
+    query, key, value = as_autocast(query, key, value)
     check_tensors(query, key, value, new_keys=plan.num_queries if isinstance(plan, ClassPlan) else None)
     _check_plan(query, key, plan)
     scale = checked_scale(scale, query.shape[-1])
@@ -158,13 +155,20 @@ def _tell_once(message: str) -> None:
         warnings.warn(message, stacklevel=4)
 
 
-def _autocast(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def as_autocast(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Under torch.autocast the three are cast as torch's own attention casts them."""
+    _check_types(query, key, value)
     device = query.device.type
     if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
         return query, key, value
     dtype = torch.get_autocast_dtype(device)
     return query.to(dtype), key.to(dtype), value.to(dtype)
+
+
+def _check_types(query: Tensor, key: Tensor, value: Tensor) -> None:
+    for name, x in (("query", query), ("key", key), ("value", value)):
+        if not isinstance(x, Tensor):
+            raise DtypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
 
 
 def check_tensors(query: Tensor, key: Tensor, value: Tensor, new_keys: int | None = None) -> None:
@@ -173,6 +177,7 @@ def check_tensors(query: Tensor, key: Tensor, value: Tensor, new_keys: int | Non
     Only the last `new_keys` keys and values are searched for NaN: those before them come from a cache, and were
     searched when they were new. All by default.
     """
+    _check_types(query, key, value)
     for name, x in (("query", query), ("key", key), ("value", value)):
         if x.dim() != 4:
             raise ShapeError(f"{name} must be [B, heads, tokens, D], got shape {tuple(x.shape)}")
@@ -184,8 +189,10 @@ def check_tensors(query: Tensor, key: Tensor, value: Tensor, new_keys: int | Non
             raise DeviceError(f"{name} is on {x.device}, query on {query.device}; move them to one device")
     if key.shape != value.shape:
         raise ShapeError(f"key and value must have one shape, got {tuple(key.shape)} and {tuple(value.shape)}")
-    if key.shape[1] == 0 or query.shape[1] == 0:
-        raise ShapeError(f"query and key need at least one head, got {tuple(query.shape)} and {tuple(key.shape)}")
+    if 0 in (key.shape[1], query.shape[1], query.shape[3]):
+        raise ShapeError(
+            f"query and key need at least one head and D >= 1, got {tuple(query.shape)} and {tuple(key.shape)}"
+        )
     if key.shape[0] != query.shape[0] or key.shape[3] != query.shape[3] or query.shape[1] % key.shape[1]:
         raise ShapeError(
             f"query [B, H, Nq, D] and key [B, G, N, D] must agree in B and D and H be a multiple of G, got "

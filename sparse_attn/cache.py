@@ -5,13 +5,16 @@ B batch, H query heads, G key/value heads, N new tokens, D head dim, C classes, 
 
 from __future__ import annotations
 
+from numbers import Integral
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot, scaled_dot_product_attention
 
 from sparse_attn.api import check_tensors, checked_scale, class_attention
-from sparse_attn.errors import ClassRangeError, ShapeError, UnsupportedError
-from sparse_attn.plan import plan_classes
+from sparse_attn.errors import ClassRangeError, DeviceError, DtypeError, ShapeError, UnsupportedError
+from sparse_attn.plan import check_class_ids, plan_classes
 from sparse_attn.rules import ClassRules
 
 
@@ -19,7 +22,7 @@ class ClassCache:
     """What a generating model must remember of a text, however long it grows: C w + window keys and values.
 
     Give it each new token (or chunk of tokens) with its class; it answers what `class_attention` over the whole text
-    would. One cache serves one layer. No gradients flow through it.
+    would. One cache serves one layer. No gradients flow through it: a graph over all steps would grow with the text.
 
     Args:
         rules: causal rules with a valence, or with a window alone (nothing allowed), and no global class: other rules
@@ -32,6 +35,8 @@ class ClassCache:
 
     Raises:
         UnsupportedError: rules whose memory is not bounded.
+        DtypeError: rules that are no `ClassRules`; a dtype that is not floating point.
+        ShapeError: sizes that are no integers >= 1.
     """
 
     def __init__(
@@ -43,7 +48,14 @@ class ClassCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        unbounded = rules.valence is None and bool(rules.allow.any())
+        if not isinstance(rules, ClassRules):
+            raise DtypeError(f"rules must be ClassRules, got {type(rules).__name__}")
+        if not dtype.is_floating_point:
+            raise DtypeError(f"keys and values need a floating-point dtype, got {dtype}")
+        sizes: dict[str, Any] = {"batch": batch, "key_heads": key_heads, "head_dim": head_dim}
+        if any(not isinstance(size, Integral) or size < 1 for size in sizes.values()):
+            raise ShapeError(f"sizes must be integers >= 1, got {sizes}")
+        unbounded = rules.valence is None and rules.allows_any
         if not rules.causal or unbounded or rules.global_classes:
             raise UnsupportedError(
                 "a cache of constant size needs causal rules with a valence (or only a window), no global class, got "
@@ -81,14 +93,20 @@ class ClassCache:
 
         Raises:
             ShapeError, DtypeError, DeviceError: arguments that do not fit each other or the cache.
-            ClassRangeError: a class id outside [0, C).
+            NonFiniteError: NaN or infinity in an input, on a CPU.
+            ClassRangeError: a class id outside [0, C), on a CPU.
 
         Cost: O(S D H) for one token, the same after 100 tokens as after 100,000; O(N (S + N) D H) at most for a chunk.
         """
         self._check(query, key, value, class_ids)
+        scale = checked_scale(scale, query.shape[-1])
+        with torch.no_grad():
+            return self._attend(query, key, value, class_ids, scale)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, class_ids: Tensor, scale: float) -> Tensor:
         if query.shape[2] == 1:
             self._store(key, value, class_ids)
-            return self._step(query, class_ids, checked_scale(scale, query.shape[-1]))
+            return self._step(query, class_ids, scale)
         past_keys, past_values, past_classes, valid = self._remembered()
         classes = torch.cat([past_classes, class_ids.long()], dim=1)
         valid = torch.cat([valid, torch.ones_like(class_ids, dtype=torch.bool)], dim=1)
@@ -174,6 +192,12 @@ class ClassCache:
         expected = (batch, key_heads, query.shape[2], dim)
         if key.shape != expected:
             raise ShapeError(f"the cache holds keys [B, G, N, D] = {expected}, got {tuple(key.shape)}")
+        if key.dtype != self.keys.dtype:
+            raise DtypeError(f"the cache holds {self.keys.dtype}, got {key.dtype}; make it with dtype={key.dtype}")
+        check_class_ids(class_ids, self.rules)
+        for name, x in (("query", query), ("class_ids", class_ids)):
+            if x.device != self.keys.device:
+                raise DeviceError(f"the cache is on {self.keys.device}, {name} on {x.device}; move one of them")
         if class_ids.shape != (batch, query.shape[2]):
             raise ShapeError(f"class_ids must be [{batch}, {query.shape[2]}], got {tuple(class_ids.shape)}")
         if class_ids.device.type == "cpu" and bool(((class_ids < 0) | (class_ids >= self.rules.classes)).any()):

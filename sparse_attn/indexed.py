@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sparse_attn.api import check_tensors, checked_scale
+from sparse_attn.api import as_autocast, check_tensors, checked_scale
 from sparse_attn.errors import DeviceError, DtypeError, ShapeError
 
 # Elements of gathered keys at a time: bounds the scratch memory to some tens of megabytes.
@@ -39,14 +39,19 @@ def sparse_attention(query: Tensor, key: Tensor, value: Tensor, indices: Tensor,
 
     Cost: O(Nq K D H) time, O(Nq K) memory for the indices and a constant scratch.
     """
+    query, key, value = as_autocast(query, key, value)
     check_tensors(query, key, value)
     _check_indices(query, key, indices)
     scale = checked_scale(scale, query.shape[-1])
-    out: Tensor = _Indexed.apply(query, key, value, _unique(indices), scale)  # type: ignore[no-untyped-call]
+    # The inputs are cast; the sums over them stay in float32.
+    with torch.autocast(query.device.type, enabled=False):
+        out: Tensor = _Indexed.apply(query, key, value, _unique(indices), scale)  # type: ignore[no-untyped-call]
     return out
 
 
 def _check_indices(query: Tensor, key: Tensor, indices: Tensor) -> None:
+    if not isinstance(indices, Tensor):
+        raise DtypeError(f"indices must be a torch.Tensor, got {type(indices).__name__}")
     if indices.dtype not in (torch.int32, torch.int64):
         raise DtypeError(f"indices must be int32 or int64, got {indices.dtype}")
     if indices.dim() != 3 or indices.shape[:2] != (query.shape[0], query.shape[2]) or indices.shape[2] == 0:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from numbers import Integral
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +19,8 @@ from sparse_attn.lists import TileLists, list_keys, list_queries
 from sparse_attn.rows import TileShape, cpu_shape, kernel_key_shape, kernel_query_shape
 from sparse_attn.rules import ClassRules
 from sparse_attn.stream import Stream, build_stream
+
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,21 +98,27 @@ def plan_classes(
     Returns: a plan on the device of class_ids.
 
     Raises:
-        DtypeError: class ids that are not integers, `valid` that is not bool.
-        ShapeError: class_ids not [B, N], `valid` of another shape, bounds that do not span the row.
+        DtypeError: class ids that are not integers, `valid` that is not bool, anything that is no tensor.
+        ShapeError: class_ids not [B, N], `valid` of another shape, bounds that do not span the row, num_queries that
+            is no integer in [1, N].
         ClassRangeError: a class id outside [0, C).
         DeviceError: tensors on two devices.
 
     Cost: one sort, O(B N C) at most besides; see `sparse_attn.lists` for the tile lists.
     """
-    _check_class_ids(class_ids, rules)
+    check_class_ids(class_ids, rules)
     real = None if valid is None else _checked_valid(valid, class_ids)
     tokens = class_ids.shape[1]
-    queries = tokens if num_queries is None else num_queries
-    if not 1 <= queries <= tokens:
-        raise ShapeError(f"num_queries must lie in [1, {tokens}] (the tokens of a sequence), got {num_queries}")
+    queries: Any = tokens if num_queries is None else num_queries
+    if isinstance(queries, bool) or not isinstance(queries, Integral) or int(queries) not in range(1, tokens + 1):
+        raise ShapeError(
+            f"num_queries must be an integer in [1, {tokens}] (the tokens of a sequence), got {num_queries!r}"
+        )
+    queries = int(queries)
     if class_ids.is_cuda and find_spec("triton") is not None:
         return _plan_on_device(class_ids, rules, real, cu_seqlens, queries)
+    # A private copy: a caller that reuses its buffer for the next batch must not change this plan.
+    class_ids = class_ids.clone()
     _check_range(class_ids, real, rules)
     first, last = _text_bounds(class_ids, cu_seqlens)
     stream = build_stream(class_ids, first, last, real, rules, queries)
@@ -144,10 +154,11 @@ def _plan_of(stream: Stream, class_ids: Tensor, real: Tensor | None) -> ClassPla
     return ClassPlan(stream.rules, class_ids, segments, stream, stream.queries, real is not None, bias)
 
 
-def _check_class_ids(class_ids: Tensor, rules: ClassRules) -> None:
+def check_class_ids(class_ids: Tensor, rules: ClassRules) -> None:
+    """Refuse class ids that are no integer tensor [B, N], and rules that are none; see `plan_classes`."""
     if not isinstance(class_ids, Tensor):
         raise DtypeError(f"class_ids must be a torch.Tensor, got {type(class_ids).__name__}")
-    if class_ids.dtype.is_floating_point or class_ids.dtype.is_complex or class_ids.dtype == torch.bool:
+    if class_ids.dtype not in _INTEGERS:
         raise DtypeError(f"class_ids must be integers, got {class_ids.dtype}; call .long()")
     if class_ids.dim() != 2 or 0 in class_ids.shape:
         raise ShapeError(f"class_ids must be [B, N] with B, N >= 1, got shape {tuple(class_ids.shape)}")
@@ -173,6 +184,8 @@ def _check_range(class_ids: Tensor, real: Tensor | None, rules: ClassRules) -> N
 def _text_bounds(class_ids: Tensor, cu_seqlens: Tensor | None) -> tuple[Tensor, Tensor]:
     """First and one-past-last flat position of the text that each token belongs to. [B * N] int32 each."""
     batch, tokens = class_ids.shape
+    if cu_seqlens is not None:
+        _check_tensor("cu_seqlens", cu_seqlens)
     position = torch.arange(batch * tokens, dtype=torch.int32, device=class_ids.device)
     if cu_seqlens is None:
         first = position // tokens * tokens
@@ -192,12 +205,18 @@ def _text_bounds(class_ids: Tensor, cu_seqlens: Tensor | None) -> tuple[Tensor, 
 
 
 def _checked_valid(valid: Tensor, class_ids: Tensor) -> Tensor:
+    _check_tensor("valid", valid)
     _check_device("valid", valid, class_ids.device)
     if valid.dtype != torch.bool:
         raise DtypeError(f"valid must be bool, got {valid.dtype}; for a 0/1 attention mask pass mask.bool()")
     if valid.shape != class_ids.shape:
         raise ShapeError(f"valid must be {tuple(class_ids.shape)} as class_ids is, got {tuple(valid.shape)}")
     return valid
+
+
+def _check_tensor(name: str, value: object) -> None:
+    if not isinstance(value, Tensor):
+        raise DtypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
 
 
 def _check_device(name: str, tensor: Tensor, device: torch.device) -> None:

@@ -113,7 +113,7 @@ def reach_steps(rules: ClassRules) -> tuple[int, int, int, int]:
 def cpu_shape(rules: ClassRules) -> TileShape:
     """The tiles of `impl.cpu`, which takes sixteen rows at a time and masks every entry: no entries count as full."""
     # Sixteen rows want little that not all of them see; long lists cost less memory where more rows share one.
-    has_short_lists = rules.is_bounded or not bool(rules.allow.any())
+    has_short_lists = rules.is_bounded or not rules.allows_any
     return TileShape(16 if has_short_lists else 64, _stretch(rules), step=32, full_step=2**30)
 
 
@@ -130,6 +130,6 @@ def kernel_query_shape(rules: ClassRules) -> TileShape:
 
 def _stretch(rules: ClassRules) -> int:
     """What wastes least: reading order for a valence or a mere window, short stretches for a budget, else one sort."""
-    if rules.valence is not None or not bool(rules.allow.any()):
+    if rules.valence is not None or not rules.allows_any:
         return 0
     return 256 if rules.budget is not None else 2**31 - 1

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
+from operator import index
 from typing import Any
 
 import torch
@@ -38,8 +40,9 @@ class ClassRules:
         global_classes: classes whose tokens everyone sees.
 
     Raises:
-        RulesError: a table is not [C, C]; both bounds; a bound < 1; a window < 0; a global class outside [0, C).
-        DtypeError: allow is not bool, bias is not floating.
+        RulesError: a table is not [C, C]; both bounds; a bound < 1; a window < 0; a global class outside [0, C);
+            causal is neither True nor False.
+        DtypeError: allow is not bool, bias is not floating, or one of them is no table at all.
         NonFiniteError: NaN or infinity in the bias (use `allow` to forbid).
         UnsupportedError: a bias that requires a gradient.
     """
@@ -51,6 +54,8 @@ class ClassRules:
     valence: int | None
     window: int
     global_classes: tuple[int, ...]
+    # Whether any class may bond with any. A plain bool: reading it off the table would break a compiled graph.
+    allows_any: bool
     _tables: dict[torch.device, tuple[Tensor, Tensor, Tensor | None]]
     _ranks: dict[torch.device, tuple[Tensor, Tensor]]
     # How long the lists of plans under these rules have been, by their shape: room for the next plan's.
@@ -75,11 +80,12 @@ class ClassRules:
         values: dict[str, Any] = {
             "allow": allow,
             "bias": _checked_bias(bias, classes),
-            "causal": bool(causal),
+            "causal": _checked_causal(causal),
             "budget": None if budget is None else _checked_count("budget", budget, least=1),
             "valence": None if valence is None else _checked_count("valence", valence, least=1),
             "window": _checked_count("window", window, least=0),
             "global_classes": _checked_globals(global_classes, classes),
+            "allows_any": bool(allow.any()),
             "_tables": {},
             "_ranks": {},
             "rooms": {},
@@ -125,8 +131,16 @@ class ClassRules:
         return self.budget is not None or self.valence is not None
 
 
+def _as_table(name: str, table: Any) -> Tensor:
+    try:
+        made: Tensor = torch.as_tensor(table)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DtypeError(f"{name} must be a [C, C] tensor, got {type(table).__name__} ({error})") from error
+    return made
+
+
 def _checked_allow(allow: Any) -> Tensor:
-    table: Tensor = torch.as_tensor(allow)
+    table = _as_table("allow", allow)
     if table.dtype != torch.bool:
         raise DtypeError(f"allow must be bool, got {table.dtype}; write allow > 0 or allow.bool()")
     if table.dim() != 2 or table.shape[0] != table.shape[1] or table.shape[0] == 0:
@@ -138,7 +152,7 @@ def _checked_allow(allow: Any) -> Tensor:
 def _checked_bias(bias: Any, classes: int) -> Tensor | None:
     if bias is None:
         return None
-    table: Tensor = torch.as_tensor(bias)
+    table = _as_table("bias", bias)
     if not table.dtype.is_floating_point:
         raise DtypeError(f"bias must be floating point, got {table.dtype}")
     if tuple(table.shape) != (classes, classes):
@@ -150,14 +164,24 @@ def _checked_bias(bias: Any, classes: int) -> Tensor | None:
     return table.detach().clone()
 
 
-def _checked_count(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+def _checked_causal(causal: Any) -> bool:
+    if causal not in (True, False):
+        raise RulesError(f"causal must be True or False, got {causal!r}")
+    return bool(causal)
+
+
+def _checked_count(name: str, value: Any, least: int) -> int:
+    # Integral: numpy's integers, too.
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise RulesError(f"{name} must be an integer >= {least}, got {value!r}")
-    return value
+    return int(value)
 
 
 def _checked_globals(global_classes: Iterable[int], classes: int) -> tuple[int, ...]:
-    found = tuple(sorted({int(c) for c in global_classes}))
+    try:
+        found = tuple(sorted({index(c) for c in global_classes}))
+    except TypeError as error:
+        raise RulesError(f"global_classes must be integers such as (0, 3), got {global_classes!r}") from error
     wrong = [c for c in found if not 0 <= c < classes]
     if wrong:
         raise RulesError(f"global_classes must lie in [0, {classes}), got {wrong}")

@@ -5,7 +5,7 @@ import torch
 from sparse_cases import draw_allow, make_case
 
 from sparse_attn import ClassCache, ClassRules, class_attention
-from sparse_attn.errors import ClassRangeError, ShapeError, UnsupportedError
+from sparse_attn.errors import ClassRangeError, DtypeError, ShapeError, UnsupportedError
 
 GENERATOR = torch.Generator().manual_seed(0)
 ALLOW = draw_allow(4, GENERATOR)
@@ -66,3 +66,22 @@ def test_bad_tokens_say_what_is_wrong() -> None:
         cache.attend(x, x, x, torch.tensor([[0, 1], [1, 1]]))
     with pytest.raises(ShapeError, match="the cache holds keys"):
         cache.attend(x[:1], x[:1], x[:1], torch.tensor([[0]]))
+    with pytest.raises(DtypeError, match="class_ids must be integers"):
+        cache.attend(x, x, x, torch.tensor([[0.0], [1.0]]))
+    with pytest.raises(DtypeError, match=r"the cache holds torch\.float32, got torch\.float64"):
+        cache.attend(x.double(), x.double(), x.double(), torch.tensor([[0], [1]]))
+    with pytest.raises(ShapeError, match="scale must be"):
+        cache.attend(x, x, x, torch.tensor([[0], [1]]), scale=0.0)
+    assert cache.length == 0, "what was refused is not stored"
+    with pytest.raises(DtypeError, match="rules must be ClassRules"):
+        ClassCache(ALLOW, 1, 1, 16)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="integers >= 1"):
+        ClassCache(RULES["valence"], 1, 0, 16)
+
+
+def test_no_graph_grows_with_the_text() -> None:
+    cache = ClassCache(RULES["valence"], 1, 1, 16)
+    x = torch.randn(1, 1, 3, 16, requires_grad=True)
+    assert not cache.attend(x, x, x, torch.tensor([[0, 1, 2]])).requires_grad
+    assert not cache.attend(x[:, :, :1], x[:, :, :1], x[:, :, :1], torch.tensor([[0]])).requires_grad
+    assert not cache.keys.requires_grad

@@ -52,15 +52,29 @@ def test_a_key_listed_twice_counts_once() -> None:
     torch.testing.assert_close(sparse_attention(q, k, v, twice), sparse_attention(q, k, v, once))
 
 
+def test_autocast_casts_the_inputs_and_sums_in_float32() -> None:
+    q, k, v, indices = draw()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        got = sparse_attention(q, k.bfloat16(), v, indices)
+    assert torch.equal(got, sparse_attention(q.bfloat16(), k.bfloat16(), v.bfloat16(), indices))
+
+
 @pytest.mark.parametrize(
     ("indices", "error", "message"),
     [
         (torch.full((2, 50, 3), 50), ShapeError, r"in \[-1, 50\), got values from 50 to 50"),
         (torch.full((2, 49, 3), 0), ShapeError, r"indices must be \[B, Nq, K\]"),
         (torch.zeros(2, 50, 3), DtypeError, "indices must be int32 or int64"),
+        ([[[0]]], DtypeError, "indices must be a torch.Tensor, got list"),
     ],
 )
 def test_bad_indices_say_what_is_wrong(indices: torch.Tensor, error: type[Exception], message: str) -> None:
     q, k, v, _ = draw()
     with pytest.raises(error, match=message):
         sparse_attention(q, k, v, indices)
+
+
+def test_what_is_no_tensor_is_refused() -> None:
+    q, k, _, indices = draw()
+    with pytest.raises(DtypeError, match=r"value must be a torch\.Tensor, got NoneType"):
+        sparse_attention(q, k, None, indices)  # type: ignore[arg-type]

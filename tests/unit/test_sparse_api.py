@@ -33,7 +33,11 @@ def tensors(heads: int = 2, tokens: int = 6, dim: int = 8, dtype: torch.dtype = 
         (torch.zeros(1, 0, dtype=torch.long), {}, ShapeError, "B, N >= 1"),
         (torch.tensor([[0.0]]), {}, DtypeError, "must be integers, got torch.float32"),
         ([[0]], {}, DtypeError, "must be a torch.Tensor, got list"),
+        (torch.zeros(1, 2, dtype=torch.uint64), {}, DtypeError, "must be integers, got torch.uint64"),
         (IDS, {"num_queries": 7}, ShapeError, r"\[1, 6\].*got 7"),
+        (IDS, {"num_queries": 2.5}, ShapeError, "must be an integer in .*got 2.5"),
+        (IDS, {"valid": [[True] * 6]}, DtypeError, "valid must be a torch.Tensor, got list"),
+        (IDS, {"cu_seqlens": [0, 6]}, DtypeError, "cu_seqlens must be a torch.Tensor, got list"),
         (IDS, {"valid": torch.ones(1, 6)}, DtypeError, "valid must be bool"),
         (IDS, {"valid": torch.ones(1, 5, dtype=torch.bool)}, ShapeError, r"valid must be \(1, 6\)"),
         (IDS, {"cu_seqlens": torch.tensor([0, 4])}, ShapeError, "rise from 0 to N=6"),
@@ -52,6 +56,16 @@ def test_padding_may_carry_any_class_id() -> None:
     assert plan.segments.tolist() == [[0, -1]]
 
 
+def test_a_plan_keeps_its_own_class_ids() -> None:
+    ids = IDS.int()
+    rules = ClassRules(torch.ones(3, 3, dtype=torch.bool), bias=torch.eye(3))
+    plan = plan_classes(ids, rules)
+    before = class_attention(tensors(), tensors(), tensors(), plan)
+    ids.zero_()
+    for backend in ("cpu", "reference"):
+        torch.testing.assert_close(class_attention(tensors(), tensors(), tensors(), plan, backend=backend), before)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -61,6 +75,8 @@ def test_padding_may_carry_any_class_id() -> None:
         ({"key": tensors(3), "value": tensors(3)}, ShapeError, "H be a multiple of G"),
         ({"key": tensors(dtype=torch.float64)}, DtypeError, "key is torch.float64, query torch.float32"),
         ({"query": tensors().int()}, DtypeError, "query must be float16"),
+        ({"query": tensors().numpy()}, DtypeError, "query must be a torch.Tensor, got ndarray"),
+        (dict.fromkeys(("query", "key", "value"), tensors(dim=0)), ShapeError, "D >= 1"),
         ({"key": tensors().to("meta")}, DeviceError, "key is on meta, query on cpu"),
         ({"query": tensors() * float("nan")}, NonFiniteError, "query holds NaN"),
         ({"value": tensors() / 0}, NonFiniteError, "value holds NaN or infinity"),

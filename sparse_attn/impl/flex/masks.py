@@ -100,7 +100,7 @@ def _mask_mod(plan: ClassPlan, places: Places, permuted: bool) -> MaskMod:
     causal, window, budget, valence = rules.causal, rules.window, rules.budget, rules.valence
     position, floor, until, segment = places.position, places.floor, places.until, places.segment
     one_text = bool((segment == 0).all())
-    bond, nothing = _bond_test(rules, places), not bool(rules.allow.any())
+    bond, nothing = _bond_test(rules, places), not rules.allows_any
     # Within a window a token sees itself anyway; of its own class's last w it is one, unless counted from the end.
     alone = window == 0 and (not bool(rules.allow.diagonal().all()) or (valence is not None and not causal))
     is_global = _is_global(rules, places) if rules.global_classes else None
