@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from periodic_table.tagging.looks import LONGEST
+from periodic_table.tagging.tagger import check_tokens
 from periodic_table.word_classes import classes
 
 Span = tuple[int, int]
@@ -39,7 +40,7 @@ def word_spans(text: str, words: Iterable[str]) -> list[Span]:
         AlignmentError: a word is not there; the message says which, and what stands in its place.
     """
     spans, place = [], 0
-    for number, word in enumerate(words):
+    for number, word in enumerate(check_tokens(words)):
         start = place
         while start < len(text) and text[start].isspace() and not text.startswith(word, start):
             start += 1
@@ -88,7 +89,12 @@ def align(words: Sequence[Span], pieces: Sequence[Span]) -> NDArray[np.int64]:
 
 
 def _checked(spans: Sequence[Span], what: str) -> NDArray[np.int64]:
-    array = np.array(spans, dtype=np.int64).reshape(len(spans), 2)
+    array = np.array(spans)
+    if not len(array):
+        return np.zeros((0, 2), dtype=np.int64)
+    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iu":
+        raise AlignmentError(f"{what} spans must be whole numbers (start, end), got {spans[:3]!r}")
+    array = array.astype(np.int64)
     wrong = np.flatnonzero((array[:, 1] < array[:, 0]) | (array[:, 0] < 0))
     if len(wrong):
         raise AlignmentError(f"{what} {wrong[0]} has the span {spans[wrong[0]]}, expected 0 <= start <= end")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from periodic_table.element import Element, Isotope, Site
 from periodic_table.isotopes import load_isotopes
 from periodic_table.slots import SLOTS, TYPED
 from periodic_table.tagging import load_tagger
+from periodic_table.tagging.tagger import check_one_tag_each, check_tokens
 from periodic_table.valence import load_valence
 from periodic_table.verbs import class_weights
 from periodic_table.words import Words
@@ -24,14 +25,14 @@ REMEMBERED = 200_000
 _KNOWN: dict[tuple[str, str], Element] = {}
 
 
-def annotate(tokens: Sequence[str], upos: Sequence[str] | None = None) -> list[Element]:
+def annotate(tokens: Iterable[str], upos: Iterable[str] | None = None) -> list[Element]:
     """The elements of some words, one for each.
 
     Every word has an answer. A number, a mark or a symbol has what its part of speech gives; a word that no lexicon
     has, an empty string and a blank have no senses, and "X" for a part of speech where nothing else is likelier.
 
     Args:
-        tokens: words as in a text.
+        tokens: words as in a text; any iterable.
         upos: their universal parts of speech; without it, the likeliest of each word taken by itself, whatever stands
             around it (`periodic_table.tagging`, "type-level").
 
@@ -39,7 +40,7 @@ def annotate(tokens: Sequence[str], upos: Sequence[str] | None = None) -> list[E
         one element for each word; the same object for the same word and tag.
 
     Raises:
-        TypeError: the words are one string, or one of them is not text.
+        TypeError: the words are one text or have no order, or one of them is not text; the tags are one text.
         ValueError: not one tag for each word.
         periodic_table.element.UnknownTag: a tag is not universal; the message lists the 17.
         LexiconMissing, LexiconCorrupt, ModelMissing, ModelCorrupt: a shipped file is not there, or is not the released
@@ -47,12 +48,9 @@ def annotate(tokens: Sequence[str], upos: Sequence[str] | None = None) -> list[E
 
     Cost: O(N); 40 us for each word and tag that is new to the process, under 1 us for the others; 0.5 s for the first.
     """
-    if isinstance(tokens, str):
-        raise TypeError(f"{tokens!r} is one text, expected a sequence of words such as ['the', 'dog']")
-    tags = load_tagger("type-level").tag(tokens) if upos is None else list(upos)
-    if len(tags) != len(tokens):
-        raise ValueError(f"{len(tokens)} words and {len(tags)} tags; expected one tag for each word")
-    keys = list(zip(tokens, tags, strict=True))
+    words = check_tokens(tokens)
+    tags = load_tagger("type-level").tag(words) if upos is None else check_one_tag_each(words, upos)
+    keys = list(zip(words, tags, strict=True))
     new = [key for key in dict.fromkeys(keys) if key not in _KNOWN]
     if new:
         if len(_KNOWN) + len(new) > REMEMBERED:

@@ -13,13 +13,16 @@ docs/coordinates.md says why these.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from periodic_table.blocks import LEXICAL, Axis, Block
 from periodic_table.counted import COUNTED
+from periodic_table.element import check_upos
+from periodic_table.resolve import check_word
+from periodic_table.tagging.tagger import check_one_tag_each, check_tokens
 from periodic_table.words import Words
 
 _BLOCKS: tuple[Block, ...] = (*LEXICAL, *COUNTED)
@@ -52,10 +55,10 @@ class Coordinates:
 
         Cost: 2 ms for a word that is new; 0.5 s more for the first word of a process.
         """
-        return _one(word, upos, _chosen(blocks)).copy()
+        return _one(check_word(word), check_upos(upos), _chosen(blocks)).copy()
 
     def matrix(
-        self, words: Sequence[str], upos: Sequence[str] | str, blocks: str | Sequence[str] | None = None
+        self, words: Iterable[str], upos: Iterable[str] | str, blocks: str | Sequence[str] | None = None
     ) -> NDArray[np.float64]:
         """The coordinates of many words, one a row.
 
@@ -68,13 +71,13 @@ class Coordinates:
             float64[W, axes], the same rows that `coordinates` gives one by one.
 
         Raises:
-            ValueError: not one tag for each word; and see `coordinates`.
+            ValueError: not one tag for each word.
+            TypeError: the words are one text or have no order, or one of them is not text; and see `coordinates`.
 
         Cost: 0.3 s for 1,000 words.
         """
-        tags = [upos] * len(words) if isinstance(upos, str) else list(upos)
-        if len(tags) != len(words):
-            raise ValueError(f"{len(words)} words and {len(tags)} tags; expected one tag for each word, or one for all")
+        words = check_tokens(words)
+        tags = [check_upos(upos)] * len(words) if isinstance(upos, str) else check_one_tag_each(words, upos)
         chosen = _chosen(blocks)
         out = np.empty((len(words), sum(len(block.axes()) for block in chosen)))
         for at in range(0, len(words), _BATCH):

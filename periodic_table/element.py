@@ -93,4 +93,4 @@ def check_upos(tag: object) -> str:
     """
     if not isinstance(tag, str) or tag not in UPOS:
         raise UnknownTag(f"{tag!r} is not a universal part of speech; expected one of {', '.join(UPOS)}")
-    return tag
+    return str(tag)

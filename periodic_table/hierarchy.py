@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from periodic_table.lexicon.storage import Arrays, read_arrays
-from periodic_table.shipped import ModelMissing
+from periodic_table.shipped import read_lines
 
 KINDS = Path(__file__).parent / "data" / "table-kinds.txt"
 
@@ -75,13 +75,9 @@ def load_kinds() -> tuple[str, ...]:
     """Names of the synsets that are axes of their own, nouns first.
 
     Raises:
-        ModelMissing: the file is not there.
+        ModelMissing, ModelCorrupt: the file is not there, or was cut.
     """
-    try:
-        lines = KINDS.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
-        raise ModelMissing(f"{KINDS} is not there; build it with: python -m periodic_table.build") from error
-    return tuple(line for line in lines if not line.startswith("#"))
+    return tuple(read_lines(KINDS, "python -m periodic_table.build"))
 
 
 def _depth(edges: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from periodic_table.axes import coordinates
 from periodic_table.element import check_upos
-from periodic_table.resolve import read
+from periodic_table.resolve import check_word, read
 from periodic_table.rows import signed_root
 from periodic_table.walk import load_walk
 
@@ -34,7 +34,7 @@ def similarity(first: str, second: str, upos: str) -> float:
     Cost: 1 ms for a word that is new to the process, 20 us for a pair of known ones.
     """
     check_upos(upos)
-    one, other = read(first, upos).entry, read(second, upos).entry
+    one, other = read(check_word(first), upos).entry, read(check_word(second), upos).entry
     if one == other and (one >= 0 or first.lower() == second.lower()):
         return 1.0
     if one < 0 or other < 0:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from periodic_table.element import OPEN, WORDNET_POS
 from periodic_table.isotopes import Isotopes, load_isotopes
-from periodic_table.shipped import ModelMissing
+from periodic_table.shipped import read_lines
 
 EXCEPTIONS = Path(__file__).parent / "data" / "morphology-exceptions.tsv"
 CLOSED = Path(__file__).parent / "data" / "morphology-closed.tsv"
@@ -38,7 +38,7 @@ def load_exceptions() -> dict[tuple[str, str], str]:
     """Irregular forms: (part of speech n, v, a or r, form) -> base form.
 
     Raises:
-        ModelMissing: the file is not there.
+        ModelMissing, ModelCorrupt: the file is not there, or was cut.
     """
     return _read(EXCEPTIONS)
 
@@ -48,17 +48,13 @@ def load_closed() -> dict[tuple[str, str], str]:
     """Forms of closed classes: (universal tag, form) -> base form, such as ("PRON", "me") -> "i".
 
     Raises:
-        ModelMissing: the file is not there.
+        ModelMissing, ModelCorrupt: the file is not there, or was cut.
     """
     return _read(CLOSED)
 
 
 def _read(path: Path) -> dict[tuple[str, str], str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError as error:
-        raise ModelMissing(f"{path} is not there; build it with: python -m periodic_table.build") from error
-    rows = (line.split("\t") for line in lines if not line.startswith("#"))
+    rows = (line.split("\t") for line in read_lines(path, "python -m periodic_table.build"))
     return {(tag, form): lemma for tag, form, lemma in rows}
 
 
@@ -75,7 +71,7 @@ def lemma(form: str, upos: str) -> str:
         is the mark.
     """
     if upos == "PROPN":
-        return form
+        return str(form)
     word = form.lower().replace("’", "'")
     if upos == "PUNCT":
         return _unrepeated(word)

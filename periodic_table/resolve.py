@@ -60,6 +60,17 @@ class Reading:
     same: bool
 
 
+def check_word(word: object) -> str:
+    """A word, or an error.
+
+    Raises:
+        TypeError: it is not text.
+    """
+    if not isinstance(word, str):
+        raise TypeError(f"{word!r} is not text, expected a word such as 'dog'")
+    return word
+
+
 @functools.lru_cache(maxsize=200_000)
 def read(word: str, upos: str) -> Reading:
     """What the lexicon has for a word.
@@ -72,9 +83,7 @@ def read(word: str, upos: str) -> Reading:
         periodic_table.element.UnknownTag: the tag is not universal.
         TypeError: the word is not text.
     """
-    if not isinstance(word, str):
-        raise TypeError(f"{word!r} is not text, expected a word such as 'dog'")
-    base = lemma(word, check_upos(upos))
+    base = lemma(check_word(word), check_upos(upos))
     pos = WORDNET_POS.get(upos)
     if pos is None:
         return Reading(base, upos, -1, False, False)

@@ -53,6 +53,24 @@ def read_model(name: str, schema: str, rebuild: str, folder: Path = DATA) -> Arr
         return {key: archive[key] for key in archive.files}
 
 
+def read_lines(path: Path, rebuild: str) -> list[str]:
+    """The lines of a shipped text file, comments left out.
+
+    Raises:
+        ModelMissing: it is not there.
+        ModelCorrupt: it is not UTF-8, or its last line has no end: it was cut.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ModelMissing(f"{path} is not there; build it with: {rebuild}") from error
+    except UnicodeDecodeError as error:
+        raise ModelCorrupt(f"{path} is not UTF-8 ({error}); build it anew with: {rebuild}") from error
+    if not text.endswith("\n"):
+        raise ModelCorrupt(f"{path} ends in the middle of a line: it was cut; build it anew with: {rebuild}")
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
 def write_model(name: str, arrays: Arrays, schema: str, source: str, licence: str, folder: Path = DATA) -> Path:
     """Write arrays and their manifest, each whole or not at all; equal arrays give equal bytes.
 

@@ -74,7 +74,7 @@ class PeriodicTable:
             self._by_lemma.setdefault(element.lemma.lower(), []).append(element)
 
     @classmethod
-    def load(cls, version: str = "v1.0", folder: Path = DATA) -> PeriodicTable:
+    def load(cls, version: str = "v1.0", folder: Path | str = DATA) -> PeriodicTable:
         """A shipped table, or one that `save` wrote.
 
         Args:
@@ -86,13 +86,14 @@ class PeriodicTable:
             ModelMissing: its file is not there.
             ModelCorrupt: it is not a table of this schema; the message names the line.
         """
+        folder = Path(folder)
         if version not in VERSIONS and not (folder / _file(version)).exists():
             raise UnknownVersion(f"no table {version!r}; there are {', '.join(VERSIONS)}")
         if version == "v0.1":
             return cls(version, (word.element for word in read_hand(folder)))
         return cls(version, _read(folder / _file(version), version))
 
-    def save(self, folder: Path) -> Path:
+    def save(self, folder: Path | str) -> Path:
         """Write the table as a file that `load` reads: a head line, then one element a line, all in JSON.
 
         Raises:
@@ -103,7 +104,7 @@ class PeriodicTable:
             raise ValueError("v0.1 is annotated by hand; give the table another version to save it")
         head = {"schema": SCHEMA, "version": self.version, "elements": len(self)}
         lines = [json.dumps(head), *(json.dumps(_record(element), ensure_ascii=False) for element in self)]
-        path = folder / _file(self.version)
+        path = Path(folder) / _file(self.version)
         write_atomic(path, ("\n".join(lines) + "\n").encode())
         return path
 

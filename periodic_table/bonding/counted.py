@@ -25,7 +25,9 @@ from periodic_table.bonding.rules import (
     Tags,
     UnknownRules,
     blocked,
+    check_class,
     check_tags,
+    check_window,
     near,
     read_bonds,
     tagged,
@@ -138,7 +140,8 @@ class CountedRules(Rules):
             `periodic_table.word_classes.class_table` is made of. Where `bonds` is given no tags, the latter decide.
 
     Raises:
-        UnknownRules: another size, share, way of blocking or kind of tags than there are.
+        UnknownRules: another size, share, way of blocking or kind of tags than there are; a window or an escape that
+            is no number >= 0.
     """
 
     causal = True
@@ -154,13 +157,15 @@ class CountedRules(Rules):
     ) -> None:
         if size not in SIZES:
             raise UnknownRules(f"no counts for size={size!r}; there are: {', '.join(map(str, SIZES))}")
-        self.size, self.window, self.block, self.name = size, window, block, f"counted {size} {tags}"
+        self.size, self.window, self.block, self.name = size, check_window(window), block, f"counted {size} {tags}"
         self._by_form = functools.partial(CountedRules, size, keep, window, escape, block, "type-level")
         self.tags = tags
         self._evidence = evidence = load_evidence(tags)
         self.threshold = evidence.threshold(size, keep)
         self._score = evidence.score(size)
         self._arcs, self._expected = evidence.totals(size, size)
+        if not isinstance(escape, int | float) or not escape >= 0:
+            raise UnknownRules(f"escape is {escape!r}, expected a number of arcs >= 0")
         self._scarce = self._expected < escape
         self._open = (self._score >= self.threshold) | self._scarce
         blocked(self._open, self._score.astype(np.float32), block)
@@ -199,8 +204,11 @@ class CountedRules(Rules):
 
         Args:
             later, earlier: class ids.
+
+        Raises:
+            UnknownBond: there is no such class.
         """
-        kinds, pair = names(self.size), (later, earlier)
+        kinds, pair = names(self.size), (check_class(later, self.size), check_class(earlier, self.size))
         ratio = np.exp(self._score[pair])
         text = f"{kinds[earlier]} before {kinds[later]} is bonded {ratio:.2g} times as often as by chance"
         text += f" ({self._arcs[pair]:.0f} arcs, {self._expected[pair]:.1f} expected)"

@@ -25,6 +25,7 @@ from periodic_table.bonding.rules import (
     UnknownRules,
     blocked,
     check_tags,
+    check_window,
     near,
     read_bonds,
     tagged,
@@ -51,7 +52,8 @@ class GradedRules(Rules):
             `bonds` is given no tags, the latter decide.
 
     Raises:
-        UnknownRules: another context, share, way of blocking or kind of tags than there are.
+        UnknownRules: another context, share, way of blocking or kind of tags than there are; a window that is no whole
+            number >= 0.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class GradedRules(Rules):
     ) -> None:
         if context not in get_args(Context):
             raise UnknownRules(f"no context {context!r}; there are: {', '.join(get_args(Context))}")
-        self.context, self.window, self.block = context, window, block
+        self.context, self.window, self.block = context, check_window(window), block
         self.name, self.causal = f"graded {context} {tags}", context == "left"
         self._by_form = functools.partial(GradedRules, context, keep, window, block, "type-level")
         self.tags = tags

@@ -19,7 +19,17 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from periodic_table.bonding.rules import Block, Bonds, ClassTables, Rules, UnknownRules, blocked, near, tagged
+from periodic_table.bonding.rules import (
+    Block,
+    Bonds,
+    ClassTables,
+    Rules,
+    UnknownRules,
+    blocked,
+    check_class,
+    near,
+    tagged,
+)
 from periodic_table.lexicon import load_lexicon
 from periodic_table.morphology import lemma
 from periodic_table.shipped import DATA, ModelCorrupt, ModelMissing
@@ -153,6 +163,16 @@ class OriginalRules(Rules):
             raise UnknownRules(f"mode {self.mode!r} looks at words, not only at tags; use bonds(), or mode 'pos_only'")
         allow = load_facts().compatible if self.mode == "pos_only" else np.ones((len(TAGS), len(TAGS)), dtype=bool)
         return ClassTables(*blocked(allow, np.zeros(allow.shape, dtype=np.float32), self.block), TAGS)
+
+    def explain(self, later: int, earlier: int) -> str:
+        """Why a word with one tag sees one with another, or not: see `Rules`; `tables` says of which modes."""
+        allow = self.tables().allow
+        pair = check_class(later, len(TAGS)), check_class(earlier, len(TAGS))
+        if self.mode == "none":
+            return "nothing is blocked"
+        soft = ", which costs 10 nats" if allow[pair] and not load_facts().compatible[pair] else ""
+        verb = "are" if load_facts().compatible[pair] else "are not"
+        return f"the tags {TAGS[pair[0]]} and {TAGS[pair[1]]} {verb} compatible{soft}"
 
     def _features(self, words: Sequence[str], tags: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         names = load_facts().features

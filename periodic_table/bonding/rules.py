@@ -13,11 +13,10 @@ from typing import Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from periodic_table.element import check_upos
 from periodic_table.lexicon.storage import Arrays
 from periodic_table.shipped import ModelCorrupt, read_model
 from periodic_table.tagging import load_tagger
-from periodic_table.tagging.tagger import check_tokens
+from periodic_table.tagging.tagger import check_one_tag_each, check_tokens
 from periodic_table.word_classes.tree import fingerprint
 
 Block = Literal["hard", "soft"]
@@ -36,7 +35,7 @@ class UnknownRules(LookupError):
 
 
 class UnknownBond(IndexError):
-    """A pair of words that the text does not have."""
+    """A pair of words that the text does not have, or of classes that there are not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +67,9 @@ class Bonds:
             UnknownBond: the text has no such word.
         """
         for place in (i, j):
-            if not 0 <= place < len(self.words):
-                raise UnknownBond(f"no word {place}: the text has words 0 to {len(self.words) - 1}")
+            if place not in range(len(self.words)):
+                raise UnknownBond(f"no word {place!r}: the text has words 0 to {len(self.words) - 1}")
+        i, j = int(i), int(j)
         verb = "sees" if self.allow[i, j] else "does not see"
         pair = f"{self.words[i]!r} ({self.upos[i]}) {verb} {self.words[j]!r} ({self.upos[j]})"
         return f"{pair}: {'every word sees itself' if i == j else self.reason(i, j)}."
@@ -117,14 +117,36 @@ class Rules(Protocol):
         Cost: O(N^2).
         """
 
+    def tables(self) -> ClassTables:
+        """The rules as tables over classes.
+
+        Raises:
+            UnknownRules: these rules look at more than classes.
+        """
+        raise UnknownRules(f"{self.name!r} rules look at more than classes; use bonds(), or load_rules('counted')")
+
+    def explain(self, later: int, earlier: int) -> str:
+        """Why a word of one class sees a word of another before it, or not, in half a sentence.
+
+        For a pair of words in a text there is `Bonds.explain`.
+
+        Args:
+            later, earlier: class ids as in `tables`.
+
+        Raises:
+            UnknownRules: these rules look at more than classes.
+            UnknownBond: there is no such class.
+        """
+        raise UnknownRules(
+            f"{self.name!r} rules look at more than classes; use bonds(words).explain(i, j), or load_rules('counted')"
+        )
+
 
 def tagged(words: Sequence[str], upos: Sequence[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Words and their tags, checked; see `Rules.bonds`."""
-    check_tokens(words)
-    tags = load_tagger().tag(words) if upos is None else [check_upos(tag) for tag in upos]
-    if len(tags) != len(words):
-        raise ValueError(f"{len(words)} words and {len(tags)} tags; expected one tag for each word")
-    return tuple(words), tuple(tags)
+    checked = check_tokens(words)
+    tags = load_tagger().tag(checked) if upos is None else check_one_tag_each(checked, upos)
+    return tuple(checked), tuple(tags)
 
 
 def blocked(
@@ -140,6 +162,28 @@ def blocked(
     if block == "soft":
         return np.ones_like(allow), np.where(allow, bias, bias - np.float32(penalty))
     raise UnknownRules(f"no way of blocking {block!r}; there are 'hard' and 'soft'")
+
+
+def check_window(window: int) -> int:
+    """A number of places, or an error.
+
+    Raises:
+        UnknownRules: it is not a whole number >= 0.
+    """
+    if isinstance(window, bool) or not isinstance(window, int) or window < 0:
+        raise UnknownRules(f"window is {window!r}, expected a whole number of words >= 0")
+    return window
+
+
+def check_class(number: int, size: int) -> int:
+    """A class id, or an error.
+
+    Raises:
+        UnknownBond: there is no such class.
+    """
+    if number not in range(size):
+        raise UnknownBond(f"no class {number!r}: there are classes 0 to {size - 1}")
+    return int(number)
 
 
 def check_tags(tags: str) -> None:

@@ -18,6 +18,8 @@ LONGEST = 40
 _POS = "nvar"
 
 
+# A few thousand endings, shapes and the like are most of the features of any text.
+@functools.lru_cache(maxsize=2**16)
 def hashed(text: str) -> int:
     """64 bits that stand for a text."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

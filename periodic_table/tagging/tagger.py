@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from periodic_table.element import UPOS
+from periodic_table.element import UPOS, check_upos
 
 TAGS: tuple[str, ...] = tuple(sorted(UPOS))
 """The 17 universal parts of speech in alphabetical order: the columns of every table of this package."""
@@ -65,15 +65,42 @@ def require_causal(tagger: Tagger) -> None:
         )
 
 
-def check_tokens(tokens: Sequence[str]) -> Sequence[str]:
-    """A sequence of words, or an error.
+def check_tokens(tokens: Iterable[str]) -> list[str]:
+    """The words of any iterable in order, or an error.
 
     Raises:
-        TypeError: one text instead of a sequence of words, or a word that is not text.
+        TypeError: one text instead of words, a collection without an order, or a word that is not text.
     """
+    if isinstance(tokens, np.ndarray):
+        # Text as Python has it, not as numpy has it.
+        tokens = tokens.tolist()
     if isinstance(tokens, str | bytes):
         raise TypeError(f"got one text ({tokens[:20]!r}), expected a sequence of words such as ['the', 'dog']")
-    for place, token in enumerate(tokens):
+    if isinstance(tokens, Mapping | Set):
+        raise TypeError(
+            f"got a {type(tokens).__name__}, which has no order, expected a sequence of words; of a vocabulary "
+            "{entry: id} pass sorted(vocab, key=vocab.get)"
+        )
+    if not isinstance(tokens, Iterable):
+        raise TypeError(f"got {tokens!r}, expected a sequence of words such as ['the', 'dog']")
+    words = list(tokens)
+    for place, token in enumerate(words):
         if not isinstance(token, str):
             raise TypeError(f"word {place} is {token!r}, expected text")
-    return tokens
+    return words
+
+
+def check_one_tag_each(words: Sequence[str], upos: Iterable[str]) -> list[str]:
+    """One universal part of speech for each word, or an error.
+
+    Raises:
+        TypeError: one text instead of tags.
+        ValueError: another number of tags than of words.
+        periodic_table.element.UnknownTag: a tag is not one of the 17.
+    """
+    if isinstance(upos, str | bytes) or not isinstance(upos, Iterable):
+        raise TypeError(f"got {upos!r} for tags, expected a sequence of them such as ['DET', 'NOUN']")
+    tags = list(upos)
+    if len(tags) != len(words):
+        raise ValueError(f"{len(words)} words and {len(tags)} tags; expected one tag for each word")
+    return [check_upos(tag) for tag in tags]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from periodic_table.tagging import load_tagger
-from periodic_table.tagging.tagger import check_tokens
+from periodic_table.tagging.tagger import check_one_tag_each, check_tokens
 from periodic_table.word_classes.paths import load_inventory, paths_of, rank
 from periodic_table.word_classes.tree import Split, load_tree
 from periodic_table.word_classes.vocabulary import words_of
@@ -36,11 +36,11 @@ class WordClass:
     members: tuple[str, ...]
 
 
-def classes(tokens: Sequence[str], upos: Sequence[str] | None = None, size: int = 64) -> NDArray[np.int64]:
+def classes(tokens: Iterable[str], upos: Iterable[str] | None = None, size: int = 64) -> NDArray[np.int64]:
     """The class of each word.
 
     Args:
-        tokens: words; a word never seen, an empty one or an emoji has a class too.
+        tokens: words, of any iterable; a word never seen, an empty one or an emoji has a class too.
         upos: their parts of speech. Without them each word gets the likeliest one of its form, whatever stands around
             it, so that the class of a word depends on that word alone and cannot leak. With tags from elsewhere, the
             classes are as causal as these tags are.
@@ -50,7 +50,7 @@ def classes(tokens: Sequence[str], upos: Sequence[str] | None = None, size: int 
         int64[N], ids from 0 to size - 1.
 
     Raises:
-        TypeError: `tokens` is one text, or holds something that is not text.
+        TypeError: `tokens` is one text, has no order, or holds something that is not text; `upos` is one text.
         ValueError: another number of tags than of words.
         periodic_table.element.UnknownTag: a tag is not one of the 17.
         periodic_table.word_classes.ClassSizeError: the shipped tree has no such size.
@@ -58,15 +58,14 @@ def classes(tokens: Sequence[str], upos: Sequence[str] | None = None, size: int 
 
     Cost: O(N); 0.1 ms for each pair of word and tag that is new to the process.
     """
-    tags = load_tagger().tag(tokens) if upos is None else list(upos)
-    if len(tags) != len(check_tokens(tokens)):
-        raise ValueError(f"{len(tokens)} words and {len(tags)} tags; expected one tag for each word")
+    words = check_tokens(tokens)
+    tags = load_tagger().tag(words) if upos is None else check_one_tag_each(words, upos)
     tree = load_tree(size)
-    ids = [tree.class_of(tag, path) for tag, path in zip(tags, paths_of(tokens, tags), strict=True)]
+    ids = [tree.class_of(tag, path) for tag, path in zip(tags, paths_of(words, tags), strict=True)]
     return np.array(ids, dtype=np.int64)
 
 
-def class_table(vocab: Sequence[str], size: int = 64) -> NDArray[np.int64]:
+def class_table(vocab: Iterable[str], size: int = 64) -> NDArray[np.int64]:
     """The class of each entry of a tokeniser's vocabulary, so that a language model needs no tagger.
 
     An entry that begins a word is classed as that word by its form alone. An entry that goes on with a word has no
@@ -74,7 +73,8 @@ def class_table(vocab: Sequence[str], size: int = 64) -> NDArray[np.int64]:
     has the rule that follows a word through its pieces.
 
     Args:
-        vocab: entries as the tokeniser writes them: see `periodic_table.word_classes.vocabulary.words_of`.
+        vocab: entries as the tokeniser writes them, in the order of their ids (of a mapping from entries to ids,
+            `sorted(vocab, key=vocab.get)`): see `periodic_table.word_classes.vocabulary.words_of`.
         size: as in `classes`.
 
     Returns:
@@ -91,7 +91,7 @@ def class_table(vocab: Sequence[str], size: int = 64) -> NDArray[np.int64]:
     return ids
 
 
-def describe(size: int = 64, tokens: Sequence[str] = (), upos: Sequence[str] | None = None) -> list[WordClass]:
+def describe(size: int = 64, tokens: Iterable[str] = (), upos: Iterable[str] | None = None) -> list[WordClass]:
     """All classes, with their names, and what of a text is in them.
 
     Args:
@@ -99,8 +99,10 @@ def describe(size: int = 64, tokens: Sequence[str] = (), upos: Sequence[str] | N
         tokens: a text to count in.
         upos: its tags, as in `classes`.
     """
+    words = check_tokens(tokens)
+    ids = classes(words, upos, size).tolist()
     members: dict[int, Counter[str]] = {number: Counter() for number in range(size)}
-    for token, number in zip(tokens, classes(tokens, upos, size).tolist(), strict=True):
+    for token, number in zip(words, ids, strict=True):
         members[number][token.lower()] += 1
     return [
         WordClass(

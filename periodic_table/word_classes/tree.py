@@ -13,6 +13,8 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +92,7 @@ def fingerprint() -> NDArray[np.uint8]:
 
 
 @functools.cache
-def load_tree(size: int) -> ClassTree:
+def load_tree(size: Any) -> ClassTree:
     """The shipped classes of one size.
 
     Raises:
@@ -99,9 +101,9 @@ def load_tree(size: int) -> ClassTree:
     """
     splits = load_splits()
     most = LEAST + len(splits)
-    if isinstance(size, bool) or not isinstance(size, int) or not LEAST <= size <= most:
+    if isinstance(size, bool) or not isinstance(size, Integral) or int(size) not in range(LEAST, most + 1):
         raise ClassSizeError(f"size is {size!r}, expected 17, 64, 256 or any other whole number from {LEAST} to {most}")
-    return ClassTree(splits[: size - LEAST])
+    return ClassTree(splits[: int(size) - LEAST])
 
 
 @functools.cache

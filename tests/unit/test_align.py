@@ -64,6 +64,8 @@ def test_a_piece_belongs_to_the_word_it_shares_most_with() -> None:
         ([(0, 2), (1, 3)], [], r"words 0 and 1 overlap or are out of order: \(0, 2\), \(1, 3\)"),
         ([(3, 2)], [], r"word 0 has the span \(3, 2\), expected 0 <= start <= end"),
         ([(0, 2)], [(0, 1), (-1, 1)], r"piece 1 has the span \(-1, 1\)"),
+        ([(0, 2)], [(0.0, 1.5)], r"piece spans must be whole numbers \(start, end\), got \[\(0.0, 1.5\)\]"),
+        ([0, 2], [(0, 1)], r"word spans must be whole numbers \(start, end\), got \[0, 2\]"),
     ],
 )
 def test_bad_spans_are_named(words: list, pieces: list, message: str) -> None:

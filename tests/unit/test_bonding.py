@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -290,11 +292,31 @@ def test_any_words_have_bonds(rules: Rules) -> None:
         ("graded", {"keep": 1.0}, r"no threshold for keep=1.0; there are: 0.9, 0.95"),
         ("graded", {"block": "mild"}, "no way of blocking 'mild'"),
         ("graded", {"tags": "silver"}, "no rules counted with tags='silver'"),
+        ("graded", {"window": -1}, "window is -1, expected a whole number of words >= 0"),
+        ("counted", {"window": 1.5}, "window is 1.5"),
+        ("counted", {"escape": "few"}, "escape is 'few', expected a number of arcs >= 0"),
     ],
 )
 def test_rules_that_there_are_not_are_named(name: str, options: dict, message: str) -> None:
     with pytest.raises(UnknownRules, match=message):
         load_rules(name, **options)
+
+
+def test_rules_explain_pairs_of_classes_where_they_have_a_table() -> None:
+    noun, verb, conjunction = map(tag, ("NOUN", "VERB", "SCONJ"))
+    original = load_rules("original", mode="pos_only")
+    assert original.explain(noun, verb) == "the tags NOUN and VERB are compatible"
+    assert original.explain(noun, conjunction) == "the tags NOUN and SCONJ are not compatible"
+    soft = load_rules("original", mode="pos_only", block="soft")
+    assert soft.explain(noun, conjunction).endswith("are not compatible, which costs 10 nats")
+    for rules in (original, load_rules("counted", size=17)):
+        with pytest.raises(UnknownBond, match="no class 17: there are classes 0 to 16"):
+            rules.explain(0, 17)
+        with pytest.raises(UnknownBond, match="no class -1"):
+            rules.explain(-1, 0)
+    for rules, method in itertools.product([load_rules("graded"), load_rules("original")], ["tables", "explain"]):
+        with pytest.raises(UnknownRules, match=r"looks? at"):
+            rules.tables() if method == "tables" else rules.explain(0, 1)
 
 
 def test_counts_over_other_classes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

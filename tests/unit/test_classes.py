@@ -84,6 +84,18 @@ def test_bad_input_is_named() -> None:
         classes(["the", "dog"], ["DET"])
     with pytest.raises(UnknownTag, match="'NN'"):
         classes(["dog"], ["NN"])
+    with pytest.raises(
+        TypeError, match=r"got a dict.*of a vocabulary \{entry: id\} pass sorted\(vocab, key=vocab.get\)"
+    ):
+        class_table({"dog": 1, "the": 0})
+
+
+def test_any_iterable_and_integers_of_numpy_will_do() -> None:
+    expected = classes(["the", "dog"])
+    np.testing.assert_array_equal(classes(word for word in ("the", "dog")), expected)
+    np.testing.assert_array_equal(class_table(iter(["the", "dog"])), expected)
+    np.testing.assert_array_equal(classes(np.array(["the", "dog"]), size=np.int64(64)), expected)
+    assert sum(found.tokens for found in describe(64, iter(["the", "dog"]))) == 2
 
 
 def test_without_tags_no_class_depends_on_another_word() -> None:

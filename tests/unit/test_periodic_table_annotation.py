@@ -6,6 +6,7 @@ import time
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from periodic_table import Element, UnknownTag, annotate
@@ -101,10 +102,27 @@ def test_errors_say_what_was_expected() -> None:
         annotate(["dog"], ["NN"])
     with pytest.raises(ValueError, match="2 words and 1 tags"):
         annotate(["the", "dog"], ["DET"])
-    with pytest.raises(TypeError, match="is one text, expected a sequence of words"):
+    with pytest.raises(TypeError, match=r"got one text \('the dog'\), expected a sequence of words"):
         annotate("the dog")
-    with pytest.raises(TypeError, match="is not text"):
+    with pytest.raises(TypeError, match="word 0 is 3, expected text"):
         annotate([3], ["NUM"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"got 'NOUN' for tags, expected a sequence of them"):
+        annotate(["a", "b", "c", "d"], "NOUN")
+    with pytest.raises(TypeError, match=r"got a dict, which has no order.*sorted\(vocab, key=vocab.get\)"):
+        annotate({"the": 0, "dog": 1})
+    with pytest.raises(TypeError, match="got None, expected a sequence of words"):
+        annotate(None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"word 0 is \['the'\], expected text"):
+        annotate([["the"]], ["DET"])  # type: ignore[list-item]
+
+
+def test_any_iterable_of_words_will_do() -> None:
+    words, tags = ["Bob", "sleeps"], ["PROPN", "VERB"]
+    expected = annotate(words, tags)
+    assert annotate(iter(words), iter(tags)) == expected
+    assert annotate(word for word in words) == annotate(words)
+    annotated = annotate(np.array(["Bobby", "sleeps"]), np.array(tags))
+    assert [type(text) for text in (annotated[0].lemma, annotated[0].pos)] == [str, str]
 
 
 def test_a_missing_lexicon_is_a_named_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

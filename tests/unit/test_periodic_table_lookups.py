@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from periodic_table.lexicon.protocol import UnknownSynset
 from periodic_table.morphology import cell, lemma, morphy
 from periodic_table.resolve import read
 from periodic_table.rows import Rows, signed_root, weighted
+from periodic_table.shipped import ModelCorrupt, ModelMissing, read_lines
 from periodic_table.slots import SLOTS, TYPED, relation
 from periodic_table.walk import DECAY, STEPS, load_walk
 
@@ -132,3 +135,14 @@ def test_relations_count_under_the_table_s() -> None:
     assert relation("goeswith") is None
     assert ("obj", "head") in [SLOTS[place] for place in TYPED]
     assert ("punct", "head") not in [SLOTS[place] for place in TYPED]
+
+
+def test_a_text_file_that_was_cut_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "kinds.txt"
+    with pytest.raises(ModelMissing, match=r"kinds\.txt is not there; build it with: make it"):
+        read_lines(path, "make it")
+    path.write_text("# kinds\nanimal.n.01\nbo", encoding="utf-8")
+    with pytest.raises(ModelCorrupt, match=r"ends in the middle of a line: it was cut; build it anew with: make it"):
+        read_lines(path, "make it")
+    path.write_text("# kinds\nanimal.n.01\n", encoding="utf-8")
+    assert read_lines(path, "make it") == ["animal.n.01"]

@@ -64,6 +64,12 @@ def test_all_parts_of_speech_and_supersenses_are_in_it(table: PeriodicTable) -> 
     assert len(supersenses) >= 40
 
 
+def test_a_folder_may_be_named_by_its_text(tmp_path: Path) -> None:
+    made = PeriodicTable("mine", annotate(["dog"], ["NOUN"]))
+    made.save(str(tmp_path))
+    assert list(PeriodicTable.load("mine", str(tmp_path))) == list(made)
+
+
 def test_a_table_is_written_and_read(tmp_path: Path) -> None:
     own = table_of(["dog", "dogs", "the", "\U0001f600"], "mine")
     assert own.save(tmp_path).name == "table-mine.jsonl"

@@ -92,6 +92,20 @@ def test_what_is_not_a_sequence_of_words_is_refused(name: str) -> None:
         tagger.tag("the dog")
     with pytest.raises(TypeError, match="word 1 is None, expected text"):
         tagger.tag(["the", None])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="got a set, which has no order"):
+        tagger.tag({"the"})  # type: ignore[arg-type]
+    assert tagger.tag(word for word in ("the", "dog")) == ["DET", "NOUN"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["type-level", "left-to-right"])
+def test_new_words_get_to_the_bit_what_they_get_alone(name: str) -> None:
+    def fresh() -> Tagger:
+        return load_tagger.__wrapped__(name)
+
+    words = [*WORDS, *ODD, "roadsweeper", "unhelpfully", "Xyzzyford"]
+    together, tagger = fresh().probabilities(words), fresh()
+    for place in range(len(words)):
+        np.testing.assert_array_equal(tagger.probabilities(words[: place + 1])[-1], together[place])
 
 
 @pytest.mark.parametrize("name", ["type-level", "left-to-right"])
