@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from feasibility import hyperbolic_figures as figures
 from feasibility.datasets import record
 from feasibility.harness import Artifact, Criterion, Experiment, Metric, Outcome, Track, median_of
+from feasibility.hyperbolic_peers import peers
 from feasibility.hyperbolic_rows import CURVED, FLAT, Comparison, Plan, compare
 from feasibility.hyperbolic_verdicts import caveats, finding, verdict_table
 from feasibility.hyperbolic_yardstick import (
@@ -81,7 +82,7 @@ class Config:
     """Passes of learning over all pairs."""
     full: bool = False
     """The whole protocol: 400 passes at least, all questions in every dimension with every seed, also of points from a
-    random start and of curved points that were fitted; a quarter of an hour."""
+    random start, of curved points that were fitted, and of gensim and geoopt where installed; half an hour."""
     timing_runs: int = 7
     """How often the construction is timed; the median counts."""
     iterations: int = 200
@@ -264,6 +265,8 @@ def _baselines(config: Config, yardstick: Yardstick, found: Comparison) -> dict[
     for row in compared.values():
         row |= benefits([row], rivals)
     baselines = {name: dict(row) for name, row in judged.items() if name != "construction"} | compared
+    if config.full:
+        baselines |= peers(yardstick.graph, yardstick.ancestors, config.dim, config.seed)
     for dim in tables:
         if dim != config.dim:
             for name, row in tables[dim].items():

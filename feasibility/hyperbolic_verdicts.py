@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from feasibility.hyperbolic_embeddings import Config
 
 WORTH_IT = 5.0
+# With recipes of their own, so that they compete on neither side.
+PEERS = ("gensim_poincare", "geoopt_poincare")
 NAMES = {
     "distortion": "tree distances",
     "stress1": "Kruskal's stress",
@@ -47,7 +49,7 @@ def verdict_table(dim: int, metrics: dict[str, Metric], rows: dict[str, Numbers]
     """All rows and measures as CSV: a measure a line, an embedding a column, benefit and verdict at the end."""
     measures = [*ERRORS, *GAINS, "distortion_worst", "mean_rank_learned", "mean_rank_links", "construct_s", "learn_s"]
     measures += ["pairs_per_s", "memory_bytes", "clamped"]
-    shown = [name for name in ("construction", *CURVED[1:], *FLAT) if name in rows]
+    shown = [name for name in ("construction", *CURVED[1:], *FLAT, *PEERS) if name in rows]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow([f"measure, {dim} dimensions", *shown, "benefit_percent", "low", "high", "verdict"])

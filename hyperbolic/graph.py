@@ -98,26 +98,6 @@ def build_graph(edges: Any, root: Name | None = None) -> Graph:
     return Graph(names, numbered, index[tops[0]])
 
 
-def reduction(graph: Graph) -> Graph:
-    """The graph without edges that follow from others: of cat -> feline -> mammal and cat -> mammal the last one goes.
-
-    Cost: O(n), and for every node with several parents the nodes above these.
-    """
-    parents = parents_of(graph)
-    kept: list[tuple[int, int]] = []
-    for node, above in enumerate(parents):
-        indirect: set[int] = set()
-        if len(above) > 1:
-            waiting = [grand for parent in above for grand in parents[parent]]
-            while waiting:
-                other = waiting.pop()
-                if other not in indirect:
-                    indirect.add(other)
-                    waiting.extend(parents[other])
-        kept.extend((node, parent) for parent in above if parent not in indirect)
-    return graph if len(kept) == len(graph.edges) else Graph(graph.names, np.array(kept, dtype=np.int64), graph.root)
-
-
 def parents_of(graph: Graph) -> list[list[int]]:
     """The parents of every node, in alphabetical order: [n] lists of positions."""
     parents: list[list[int]] = [[] for _ in graph.names]
@@ -206,16 +186,22 @@ def hops_from(graph: Graph, start: int) -> tuple[list[int], list[int]]:
 
 
 def spanning_tree(graph: Graph) -> Graph:
-    """The graph with one parent a node: the parent nearest to the root, the first by name where two are as near."""
-    depth: dict[int, int] = {}
-    kept = []
-    parents = parents_of(graph)
-    for node in _downwards(graph):
-        best = min(parents[node], key=lambda parent: (depth[parent], parent), default=None)
-        depth[node] = 0 if best is None else depth[best] + 1
-        if best is not None:
-            kept.append((node, best))
-    return Graph(graph.names, np.array(sorted(kept), dtype=np.int64), graph.root)
+    """The graph with one parent a node: the one with most nodes above it, the first by name where two have as many.
+
+    This keeps most (node, ancestor) pairs, and never an edge that follows from others (cat -> mammal beside
+    cat -> feline -> mammal).
+
+    Cost: O(n) for a tree; else see `above_lists`.
+    """
+    if len(graph.edges) == len(graph) - 1:
+        return graph
+    above = np.diff(above_lists(graph)[0])
+    kept = [
+        (node, min(parents, key=lambda parent: (-above[parent], parent)))
+        for node, parents in enumerate(parents_of(graph))
+        if parents
+    ]
+    return Graph(graph.names, np.array(kept, dtype=np.int64), graph.root)
 
 
 def tree_centre(tree: Graph) -> int:

@@ -116,63 +116,75 @@ def poincare_pass(
     Returns:
         The mean loss, and how many candidates were compared.
     """
-    count, dim = points.shape
+    count = len(points)
     wanted = np.empty(negatives + 1, dtype=np.int64)
     mark = np.full(count, -1, dtype=np.int64)
-    delta, root, closeness = np.empty(negatives + 1), np.empty(negatives + 1), np.empty(negatives + 1)
-    gaps, here, slope = np.empty(negatives + 1), np.empty(dim), np.empty(dim)
+    scratch = np.empty((4, negatives + 1))
+    here, slope = np.empty(points.shape[1]), np.empty(points.shape[1])
     state, total, compared = seed, 0.0, 0
     for sample in range(len(pairs)):
         u = pairs[sample, 0]
         rate = rates[0] + (rates[1] - rates[0]) * sample / len(pairs)
         found, state = _candidates(u, pairs[sample, 1], above_start, above, mark, sample, wanted, count, state)
-        gap = 1.0
-        for k in range(dim):
-            here[k] = points[u, k]
-            gap -= here[k] * here[k]
-            slope[k] = 0.0
-        mass = 0.0
-        for j in range(found):
-            square, other = 0.0, 1.0
-            for k in range(dim):
-                x = np.float64(points[wanted[j], k])
-                square += (here[k] - x) * (here[k] - x)
-                other -= x * x
-            gaps[j] = other
-            delta[j] = 2.0 * square / (gap * other)
-            root[j] = np.sqrt(delta[j] * (delta[j] + 2.0)) + 1e-15
-            closeness[j] = 1.0 / (1.0 + delta[j] + root[j])
-            mass += closeness[j]
-        total += np.log(mass / closeness[0])
+        total += _poincare_sample(points, u, wanted[:found], scratch, here, slope, rate, limit)
         compared += found
-        along = 0.0
-        for j in range(found):
-            w, other = wanted[j], gaps[j]
-            pull = ((1.0 if j == 0 else 0.0) - closeness[j] / mass) / root[j]
-            # d delta / dx = 4 / (gap_u gap_x) ((x - u) + |x - u|^2 x / gap_x); its last factor is delta gap_u / 2.
-            step, own = rate * pull * other / gap, 1.0 + 0.5 * delta[j] * gap
-            norm = 0.0
-            for k in range(dim):
-                x = np.float64(points[w, k])
-                slope[k] -= pull * gap / other * x
-                x -= step * (own * x - here[k])
-                points[w, k] = x
-                norm += x * x
-            along += pull * gap / other * (1.0 + 0.5 * delta[j] * other)
-            if norm > limit * limit:
-                shrink = limit / np.sqrt(norm)
-                for k in range(dim):
-                    points[w, k] *= shrink
-        norm = 0.0
-        for k in range(dim):
-            x = here[k] - rate * (along * here[k] + slope[k])
-            points[u, k] = x
-            norm += x * x
-        if norm > limit * limit:
-            shrink = limit / np.sqrt(norm)
-            for k in range(dim):
-                points[u, k] *= shrink
     return total / len(pairs), compared
+
+
+@_compiled
+def _poincare_sample(
+    points: Points, u: int, wanted: Ints, scratch: Floats, here: Floats, slope: Floats, rate: float, limit: float
+) -> float:
+    """Move one node and its candidates; returns the loss before."""
+    delta, root, closeness, gaps = scratch
+    gap = 1.0
+    for k in range(len(here)):
+        here[k] = points[u, k]
+        gap -= here[k] * here[k]
+        slope[k] = 0.0
+    mass = 0.0
+    for j in range(len(wanted)):
+        square, other = 0.0, 1.0
+        for k in range(len(here)):
+            x = np.float64(points[wanted[j], k])
+            square += (here[k] - x) * (here[k] - x)
+            other -= x * x
+        gaps[j] = other
+        delta[j] = 2.0 * square / (gap * other)
+        root[j] = np.sqrt(delta[j] * (delta[j] + 2.0)) + 1e-15
+        closeness[j] = 1.0 / (1.0 + delta[j] + root[j])
+        mass += closeness[j]
+    along = 0.0
+    for j in range(len(wanted)):
+        w, other = wanted[j], gaps[j]
+        pull = ((1.0 if j == 0 else 0.0) - closeness[j] / mass) / root[j]
+        # d delta / dx = 4 / (gap_u gap_x) ((x - u) + |x - u|^2 x / gap_x); its last factor is delta gap_u / 2.
+        step, own = rate * pull * other / gap, 1.0 + 0.5 * delta[j] * gap
+        norm = 0.0
+        for k in range(len(here)):
+            x = np.float64(points[w, k])
+            slope[k] -= pull * gap / other * x
+            x -= step * (own * x - here[k])
+            points[w, k] = x
+            norm += x * x
+        along += pull * gap / other * (1.0 + 0.5 * delta[j] * other)
+        _back_in_ball(points, w, norm, limit)
+    norm = 0.0
+    for k in range(len(here)):
+        x = here[k] - rate * (along * here[k] + slope[k])
+        points[u, k] = x
+        norm += x * x
+    _back_in_ball(points, u, norm, limit)
+    loss: float = np.log(mass / closeness[0])
+    return loss
+
+
+@_compiled
+def _back_in_ball(points: Points, row: int, square: float, limit: float) -> None:
+    if square > limit * limit:
+        shrink = limit / np.sqrt(square)
+        for k in range(points.shape[1]):
+            points[row, k] *= shrink
 
 
 @_compiled
@@ -194,48 +206,58 @@ def lorentz_pass(
     A tangent step w of length t leads to (1 + t^2/2) x + sqrt(1 + t^2/4) w, which lies on the hyperboloid exactly,
     2 asinh(t/2) away: the exponential map up to t^3/24, without its functions.
     """
-    count, width = points.shape
+    count = len(points)
     wanted = np.empty(negatives + 1, dtype=np.int64)
     mark = np.full(count, -1, dtype=np.int64)
-    delta, root, closeness = np.empty(negatives + 1), np.empty(negatives + 1), np.empty(negatives + 1)
-    here, slope = np.empty(width), np.empty(width)
+    scratch = np.empty((3, negatives + 1))
+    here, slope = np.empty(points.shape[1]), np.empty(points.shape[1])
     state, total, compared = seed, 0.0, 0
     for sample in range(len(pairs)):
         u = pairs[sample, 0]
         rate = rates[0] + (rates[1] - rates[0]) * sample / len(pairs)
         found, state = _candidates(u, pairs[sample, 1], above_start, above, mark, sample, wanted, count, state)
-        square = 0.0
-        for k in range(width):
-            here[k] = points[u, k]
-            slope[k] = 0.0
-            square += here[k] * here[k] if k else 0.0
-        norm = np.sqrt(square) + _TINY
-        mass = 0.0
-        for j in range(found):
-            delta[j] = _cosh_minus_one(points, wanted[j], here, norm)
-            root[j] = np.sqrt(delta[j] * (delta[j] + 2.0)) + 1e-15
-            closeness[j] = 1.0 / (1.0 + delta[j] + root[j])
-            mass += closeness[j]
-        total += np.log(mass / closeness[0])
+        total += _lorentz_sample(points, u, wanted[:found], scratch, here, slope, rate, limit)
         compared += found
-        along = 0.0
-        for j in range(found):
-            w = wanted[j]
-            pull = (1.0 if j == 0 else 0.0) - closeness[j] / mass
-            length = rate * pull
-            side = -np.sqrt(1.0 + 0.25 * length * length) * length / root[j]
-            own = 1.0 + 0.5 * length * length + side * (1.0 + delta[j])
-            square = 0.0
-            for k in range(1, width):
-                x = np.float64(points[w, k])
-                slope[k] -= pull / root[j] * x
-                x = own * x - side * here[k]
-                points[w, k] = x
-                square += x * x
-            along += pull / root[j] * (1.0 + delta[j])
-            _back_on_sheet(points, w, square, limit)
-        _step_on_sheet(points, u, here, slope, along, norm, rate, limit)
     return total / len(pairs), compared
+
+
+@_compiled
+def _lorentz_sample(
+    points: Points, u: int, wanted: Ints, scratch: Floats, here: Floats, slope: Floats, rate: float, limit: float
+) -> float:
+    """Move one node and its candidates; returns the loss before."""
+    delta, root, closeness = scratch
+    square, width = 0.0, len(here)
+    for k in range(width):
+        here[k] = points[u, k]
+        slope[k] = 0.0
+        square += here[k] * here[k] if k else 0.0
+    norm = np.sqrt(square) + _TINY
+    mass = 0.0
+    for j in range(len(wanted)):
+        delta[j] = _cosh_minus_one(points, wanted[j], here, norm)
+        root[j] = np.sqrt(delta[j] * (delta[j] + 2.0)) + 1e-15
+        closeness[j] = 1.0 / (1.0 + delta[j] + root[j])
+        mass += closeness[j]
+    along = 0.0
+    for j in range(len(wanted)):
+        w = wanted[j]
+        pull = (1.0 if j == 0 else 0.0) - closeness[j] / mass
+        length = rate * pull
+        side = -np.sqrt(1.0 + 0.25 * length * length) * length / root[j]
+        own = 1.0 + 0.5 * length * length + side * (1.0 + delta[j])
+        square = 0.0
+        for k in range(1, width):
+            x = np.float64(points[w, k])
+            slope[k] -= pull / root[j] * x
+            x = own * x - side * here[k]
+            points[w, k] = x
+            square += x * x
+        along += pull / root[j] * (1.0 + delta[j])
+        _back_on_sheet(points, w, square, limit)
+    _step_on_sheet(points, u, here, slope, along, norm, rate, limit)
+    loss: float = np.log(mass / closeness[0])
+    return loss
 
 
 @_compiled
@@ -307,48 +329,65 @@ def euclidean_pass(
         bias: [N] changed in place, the score of candidate w is |u - w| + bias[w]; empty for none.
         squared: score by |u - w|^2 instead of |u - w|.
     """
-    count, dim = points.shape
+    count = len(points)
     wanted = np.empty(negatives + 1, dtype=np.int64)
     mark = np.full(count, -1, dtype=np.int64)
-    root, score = np.empty(negatives + 1), np.empty(negatives + 1)
-    here, slope = np.empty(dim), np.empty(dim)
+    scratch = np.empty((2, negatives + 1))
+    here, slope = np.empty(points.shape[1]), np.empty(points.shape[1])
     state, total, compared = seed, 0.0, 0
     for sample in range(len(pairs)):
         u = pairs[sample, 0]
         rate = rates[0] + (rates[1] - rates[0]) * sample / len(pairs)
         found, state = _candidates(u, pairs[sample, 1], above_start, above, mark, sample, wanted, count, state)
-        for k in range(dim):
-            here[k] = points[u, k]
-            slope[k] = 0.0
-        least = np.inf
-        for j in range(found):
-            square = 0.0
-            for k in range(dim):
-                away = here[k] - np.float64(points[wanted[j], k])
-                square += away * away
-            # What a step of length one divides by: d|x| = x/|x|, d|x|^2 = 2 x.
-            root[j] = 0.5 if squared else np.sqrt(square) + 1e-15
-            score[j] = square if squared else root[j]
-            if len(bias):
-                score[j] += bias[wanted[j]]
-            least = min(least, score[j])
-        mass = 0.0
-        first = score[0] - least
-        for j in range(found):
-            score[j] = np.exp(least - score[j])
-            mass += score[j]
-        total += first + np.log(mass)
+        total += _euclidean_sample(points, bias, squared, u, wanted[:found], scratch, here, slope, rate)
         compared += found
-        for j in range(found):
-            w = wanted[j]
-            pull = (1.0 if j == 0 else 0.0) - score[j] / mass
-            step = pull / root[j]
-            for k in range(dim):
-                away = here[k] - np.float64(points[w, k])
-                slope[k] += step * away
-                points[w, k] += rate * step * away
-            if len(bias):
-                bias[w] -= rate * pull
-        for k in range(dim):
-            points[u, k] = here[k] - rate * slope[k]
     return total / len(pairs), compared
+
+
+@_compiled
+def _euclidean_sample(
+    points: Points,
+    bias: Points,
+    squared: bool,
+    u: int,
+    wanted: Ints,
+    scratch: Floats,
+    here: Floats,
+    slope: Floats,
+    rate: float,
+) -> float:
+    """Move one node and its candidates; returns the loss before."""
+    root, score = scratch
+    for k in range(len(here)):
+        here[k] = points[u, k]
+        slope[k] = 0.0
+    least = np.inf
+    for j in range(len(wanted)):
+        square = 0.0
+        for k in range(len(here)):
+            away = here[k] - np.float64(points[wanted[j], k])
+            square += away * away
+        # What a step of length one divides by: d|x| = x/|x|, d|x|^2 = 2 x.
+        root[j] = 0.5 if squared else np.sqrt(square) + 1e-15
+        score[j] = square if squared else root[j]
+        if len(bias):
+            score[j] += bias[wanted[j]]
+        least = min(least, score[j])
+    mass, first = 0.0, score[0] - least
+    for j in range(len(wanted)):
+        score[j] = np.exp(least - score[j])
+        mass += score[j]
+    for j in range(len(wanted)):
+        w = wanted[j]
+        pull = (1.0 if j == 0 else 0.0) - score[j] / mass
+        step = pull / root[j]
+        for k in range(len(here)):
+            away = here[k] - np.float64(points[w, k])
+            slope[k] += step * away
+            points[w, k] += rate * step * away
+        if len(bias):
+            bias[w] -= rate * pull
+    for k in range(len(here)):
+        points[u, k] = here[k] - rate * slope[k]
+    loss: float = first + np.log(mass)
+    return loss

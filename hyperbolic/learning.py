@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperbolic.construction import construct
 from hyperbolic.descent import RADIUS_LIMIT, Checkpoint, Descent, Pairs, Points, Recipe, State
-from hyperbolic.graph import Graph, above_lists, hop_distances, hops_from, reduction, spanning_tree
+from hyperbolic.graph import Graph, above_lists, hop_distances, hops_from, spanning_tree
 from hyperbolic.manifolds import Geometry, to_lorentz
 from hyperbolic.stress import classical_scaling
 from hyperbolic.wedges import layout_wedges
@@ -151,7 +151,7 @@ def _first_points(graph: Graph, geometry: Geometry, dim: int, recipe: Recipe) ->
 
 def _tree_start(graph: Graph, dim: int, recipe: Recipe) -> NDArray[np.float64]:
     """The spanning tree laid out around its root with edges of START_TAU, or shorter where the clamp asks for it."""
-    tree = spanning_tree(reduction(graph))
+    tree = spanning_tree(graph)
     order, parent = hops_from(tree, tree.root)
     depth = np.zeros(len(tree))
     for node in order[1:]:

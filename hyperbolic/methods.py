@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hyperbolic.construction import construct
 from hyperbolic.descent import Recipe
 from hyperbolic.embedding import Embedding
-from hyperbolic.graph import Graph, GraphError, Name, build_graph, hop_distances, reduction, spanning_tree, tree_centre
+from hyperbolic.graph import Graph, GraphError, Name, build_graph, hop_distances, spanning_tree, tree_centre
 from hyperbolic.learning import Report, learn
 from hyperbolic.manifolds import Geometry, to_lorentz, to_poincare
 from hyperbolic.stress import classical_scaling, fit_stress
@@ -87,16 +87,24 @@ def embed(
     if geometry == "euclidean":
         flat = fit_stress if method == "stress" else _scaled
         return Embedding(graph.names, flat(hop_distances(graph), dim, seed), geometry, top)
+    points, edge = _curved(graph, geometry, dim, method, tau, seed)
+    return Embedding(graph.names, points, geometry, top, edge)
+
+
+def _curved(
+    graph: Graph, geometry: Geometry, dim: int, method: Method, tau: float | None, seed: int
+) -> tuple[NDArray[np.float64], float]:
+    """Points of curved space that are fitted or laid out, and the length of an edge."""
     if method == "stress":
         points, edge = fit_stress_curved(hop_distances(graph), dim, seed)
-        return Embedding(graph.names, points if geometry == "lorentz" else to_poincare(points), geometry, top, edge)
-    tree = spanning_tree(reduction(graph))
+        return (points if geometry == "lorentz" else to_poincare(points)), edge
+    tree = spanning_tree(graph)
     if method == "wedges":
         points, edge = layout_wedges(tree, tau)
     else:
         layout = construct(tree, dim, tree_centre(tree), tau, seed)
         points, edge = layout.points, layout.tau
-    return Embedding(graph.names, to_lorentz(points) if geometry == "lorentz" else points, geometry, top, edge)
+    return (to_lorentz(points) if geometry == "lorentz" else points), edge
 
 
 def _check(geometry: str, method: str, dim: int, seed: int, tau: float | None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperbolic.embedding import Embedding
-from hyperbolic.graph import Graph, hops_from, reduction, spanning_tree
+from hyperbolic.graph import Graph, hops_from, spanning_tree
 from hyperbolic.manifolds import OutsideBall, to_poincare, translate
 
 Floats = NDArray[np.float64]
@@ -60,7 +60,7 @@ def scene_of(embedding: Embedding, graph: Graph) -> Scene:
         )
     if embedding.names != graph.names:
         raise ValueError("the embedding and the graph have different nodes")
-    tree = spanning_tree(reduction(graph))
+    tree = spanning_tree(graph)
     order, parent = hops_from(tree, tree.root)
     depth, below, group = [0] * len(tree), [0] * len(tree), [""] * len(tree)
     for node in order[1:]:

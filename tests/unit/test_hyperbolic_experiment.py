@@ -17,8 +17,9 @@ from feasibility.hyperbolic_embeddings import CRITERIA, EXPERIMENT, NOT_PUBLISHE
 from feasibility.hyperbolic_figures import benefit_chart, distortion_chart, plain_word
 from feasibility.hyperbolic_labels import adjusted_mutual_information, agreement, branch_labels
 from feasibility.hyperbolic_learned import LEARNED, link_split, masks, transitive_split
+from feasibility.hyperbolic_peers import peers
 from feasibility.hyperbolic_rows import CURVED, FLAT, Plan, compare
-from feasibility.hyperbolic_verdicts import verdict
+from feasibility.hyperbolic_verdicts import PEERS, verdict
 from feasibility.hyperbolic_yardstick import ERRORS, GAINS, Yardstick, benefits, over_seeds
 from hyperbolic.graph import GraphError, build_graph, closure
 from periodic_table.lexicon import UnknownSynset, load_lexicon
@@ -250,6 +251,17 @@ def test_mutual_information_is_adjusted_for_chance() -> None:
         second = np.where(rng.random(200) < kept, first, rng.integers(0, 7, 200))
         ours = adjusted_mutual_information(first, second)
         assert ours == pytest.approx(sklearn.adjusted_mutual_info_score(first, second), abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_other_libraries_learn_from_the_same_pairs() -> None:
+    pytest.importorskip("geoopt")
+    graph = read_graph("feline.n.01")
+    found = peers(graph, closure(graph), 3, 0, share=0.3)
+    row = found["geoopt_poincare"]
+    assert 0.2 < row["map_learned"] <= 1.0
+    assert row["pairs_per_s"] > 1000
+    assert set(found) <= {*PEERS}
 
 
 def test_the_whole_protocol_asks_everything_everywhere() -> None:
