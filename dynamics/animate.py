@@ -121,6 +121,7 @@ def page(parse: Parse, words: Sequence[str], upos: Sequence[str]) -> str:
         "energy": np.round(trajectory.energy, 3).tolist(),
         "heads": parse.heads.tolist(),
         "labels": list(parse.labels),
+        "lowered": turns(parse.heads),
     }
     template = files(__package__).joinpath("animation.html").read_text(encoding="utf-8")
     # A word may contain "</script>"; inside a script element, "<" is written as its escape.
@@ -138,6 +139,22 @@ def stage(positions: NDArray[np.float64]) -> NDArray[np.float64]:
     staged[:, :, 0] -= staged[:, 1:, 0].mean(axis=1, keepdims=True)
     staged[:, 0] = 0.0
     return staged
+
+
+def turns(heads: NDArray[np.int64]) -> list[bool]:
+    """Which words have their name a row lower: every second one of a head's childless dependents, which stand close.
+
+    Args:
+        heads: [N] int64, counted from 1; 0 is ROOT.
+    """
+    bare = [d for d in range(1, len(heads) + 1) if d not in set(heads.tolist())]
+    before: dict[int, int] = {}
+    lowered = [False] * len(heads)
+    for d in bare:
+        head = int(heads[d - 1])
+        lowered[d - 1] = before.get(head, 0) % 2 == 1
+        before[head] = before.get(head, 0) + 1
+    return lowered
 
 
 def color_of(upos: str) -> str:

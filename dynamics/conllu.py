@@ -206,7 +206,8 @@ def _sentence_of(block: _Block, gold: bool) -> tuple[Sentence, list[int]]:
     for place, raw in enumerate(block.lines):
         line = block.line + place
         try:
-            text = raw.decode("utf-8").rstrip("\r\n")
+            # Some editors put a mark at the beginning of a file; it is no part of the first column.
+            text = raw.decode("utf-8-sig" if line == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise _Wrong(line, f"byte {error.start + 1} is {raw[error.start]:#04x}; expected UTF-8 text") from error
         if text.startswith("#"):

@@ -6,6 +6,7 @@ import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from dynamics.animate import FAINT, color_of, stage
+from dynamics.animate import FAINT, color_of, stage, turns
 from dynamics.parser import Parse
 
 # Pixels; even numbers, as film formats want them.
@@ -96,12 +97,14 @@ def frames(parse: Parse, words: Sequence[str], upos: Sequence[str]) -> Iterator[
     axes = figure.add_axes((0.01, 0.02, 0.98, 0.93))
     curve = figure.add_axes((0.77, 0.86, 0.2, 0.1))
     shown = moments(len(positions) - 1)
-    wide, deep = np.abs(positions[:, :, :2]).max(), -positions[:, :, 2].min()
-    for number, moment in enumerate(shown):
-        yaw = 0.30 + 0.25 * number / len(shown)
-        flat, order = _project(positions[moment], yaw)
+    # The eye stands far enough away that nothing of a long sentence comes too near.
+    away = max(14.0, 2.5 * float(np.abs(positions[:, :, :2]).max()))
+    views = [_project(positions[m], 0.30 + 0.25 * number / len(shown), away) for number, m in enumerate(shown)]
+    wide = max(np.abs(flat[:, 0]).max() for flat, _ in views)
+    deep = max(-flat[:, 1].min() for flat, _ in views)
+    for moment, (flat, order) in zip(shown, views, strict=True):
         axes.clear()
-        axes.set(xlim=(-wide - 0.9, wide + 0.7), ylim=(-deep - 0.75, 0.75))
+        axes.set(xlim=(-wide - 0.9, wide + 0.7), ylim=(-deep - 1.3, 0.75))
         axes.axis("off")
         for level in range(int(deep + 0.2) + 1):
             axes.axhline(-level, color="#e3e5e9", linestyle=(0, (3, 4)), linewidth=1, zorder=0)
@@ -117,10 +120,10 @@ def frames(parse: Parse, words: Sequence[str], upos: Sequence[str]) -> Iterator[
         yield np.asarray(canvas.buffer_rgba())[:, :, :3].copy()  # type: ignore[no-untyped-call]
 
 
-def _project(points: NDArray[np.float64], yaw: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _project(points: NDArray[np.float64], yaw: float, away: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """[P, 2] places on the picture and the particles from the farthest to the nearest, seen turned about the height."""
     depth = -points[:, 0] * np.sin(yaw) + points[:, 1] * np.cos(yaw)
-    zoom = 14.0 / (14.0 + depth)
+    zoom = away / (away + depth)
     across = (points[:, 0] * np.cos(yaw) + points[:, 1] * np.sin(yaw)) * zoom
     return np.stack([across, points[:, 2] * zoom - 0.05 * depth], axis=1), np.argsort(-depth)
 
@@ -139,23 +142,16 @@ def _draw_bonds(
 def _name(
     axes: Axes, flat: NDArray[np.float64], words: Sequence[str], labels: Sequence[str], heads: NDArray[np.int64]
 ) -> None:
-    """Words below their spheres, and labels, if any, on the bonds."""
+    """Words below their spheres, and below these, if there are any, the labels of their bonds."""
     halo = [withStroke(linewidth=3, foreground="white")]
     axes.annotate("ROOT", flat[0], (0, 9), textcoords="offset points", ha="center", fontsize=8, color="#7b8088")
-    for d, word in enumerate(words, 1):
-        axes.annotate(
-            word,
-            flat[d],
-            (0, -18),
-            textcoords="offset points",
-            ha="center",
-            fontsize=10,
-            weight="bold",
-            path_effects=halo,
-        )
-    for d, label in enumerate(labels, 1):
-        middle = (flat[d] + flat[heads[d - 1]]) / 2
-        axes.text(middle[0], middle[1], label, ha="center", va="center", fontsize=8, color="#7b8088", path_effects=halo)
+    crowded = len(words) > 8
+    for d, (word, lowered) in enumerate(zip(words, turns(heads), strict=True), 1):
+        lower = -38 if crowded and lowered else -18
+        style: Any = {"textcoords": "offset points", "ha": "center", "path_effects": halo}
+        axes.annotate(word, flat[d], (0, lower), fontsize=9 if crowded else 10, weight="bold", **style)
+        if labels:
+            axes.annotate(labels[d - 1], flat[d], (0, lower - 9), fontsize=7, color="#7b8088", **style)
 
 
 def _draw_energy(axes: Axes, energy: NDArray[np.float64], moment: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,10 @@ from dynamics.arborescence import chu_liu_edmonds, is_tree
 from dynamics.forcefield import ForceField, load_forcefield
 from dynamics.integrate import Relaxed, relax
 from dynamics.system import Bonds, Trajectory, initial_system, possible_bonds, type_indices
+
+if TYPE_CHECKING:
+    from dynamics.conllu import Report
+    from dynamics.reactive.parser import ReactiveParser
 
 
 class MalformedSentence(ValueError):
@@ -56,21 +62,42 @@ class Parser:
     """
 
     def __init__(self, field: ForceField | None = None, steps: int = 100) -> None:
-        try:
-            self.steps = operator.index(steps)
-        except TypeError:
-            raise TypeError(f"steps is {steps!r}, expected a whole number") from None
-        if self.steps < 0:
-            raise ValueError(f"steps is {steps}, expected 0 or more")
+        self.steps = whole_steps(steps)
         self.field = load_forcefield() if field is None else field
 
-    def parse(self, tokens: Sequence[str], upos: Sequence[str], record: bool = False) -> Parse:
+    @staticmethod
+    def load(path: str | Path | None = None, **options: Any) -> ReactiveParser:
+        """The reactive mode with learned parameters, which see words as well as parts of speech.
+
+        Args:
+            path: what `python -m dynamics.reactive.train` wrote; without one, the English parameters that ship here.
+            options: see `dynamics.reactive.parser.ReactiveParser`: steps, damping, couplings.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            MalformedParameters: it is not a file of this kind.
+        """
+        from dynamics.reactive.parser import ReactiveParser
+        from dynamics.reactive.store import SHIPPED, load
+
+        return ReactiveParser(load(SHIPPED if path is None else Path(path)), **options)
+
+    def parse_conllu(self, path: str | Path, out: str | Path, skip_bad: bool = False) -> Report:
+        """Parse a CoNLL-U file; see `dynamics.conllu.parse_conllu`."""
+        from dynamics.conllu import parse_conllu
+
+        return parse_conllu(path, out, self, skip_bad=skip_bad)
+
+    def parse(
+        self, tokens: Sequence[str], upos: Sequence[str], record: bool = False, xpos: Sequence[str] | None = None
+    ) -> Parse:
         """Parse one sentence.
 
         Args:
             tokens: [N], N >= 1; the model sees only how many there are.
             upos: [N], each a type of the force field.
             record: keep the trajectory.
+            xpos: finer tags, which this mode does not look at.
 
         Raises:
             MalformedSentence: no tokens, or not as many parts of speech as tokens.
@@ -79,10 +106,7 @@ class Parser:
 
         Cost: O(N^2 K + steps * N K) for K possible heads of a word.
         """
-        if len(tokens) == 0 or len(tokens) != len(upos):
-            raise MalformedSentence(
-                f"{len(tokens)} tokens with {len(upos)} parts of speech; expected one each, at least one"
-            )
+        check_sentence(tokens, upos, "parts of speech")
         types = type_indices(self.field, tuple(upos))
         bonds = possible_bonds(self.field, types)
         relaxed = relax(initial_system(len(tokens)), bonds, self.field.constants, self.steps, record)
@@ -97,6 +121,31 @@ class Parser:
             flops=relaxed.flops,
             trajectory=relaxed.trajectory,
         )
+
+
+def whole_steps(steps: int) -> int:
+    """The number of steps, if it is one.
+
+    Raises:
+        TypeError, ValueError: it is not a whole number, or negative.
+    """
+    try:
+        whole = operator.index(steps)
+    except TypeError:
+        raise TypeError(f"steps is {steps!r}, expected a whole number") from None
+    if whole < 0:
+        raise ValueError(f"steps is {steps}, expected 0 or more")
+    return whole
+
+
+def check_sentence(tokens: Sequence[str], column: Sequence[object], what: str) -> None:
+    """Make sure that there is a word, and one item of a column for each.
+
+    Raises:
+        MalformedSentence: there is not.
+    """
+    if len(tokens) == 0 or len(tokens) != len(column):
+        raise MalformedSentence(f"{len(tokens)} tokens with {len(column)} {what}; expected one each, at least one")
 
 
 def extract(bonds: Bonds, relaxed: Relaxed) -> tuple[NDArray[np.int64], bool]:

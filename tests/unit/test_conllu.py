@@ -149,6 +149,13 @@ def test_heads_may_be_missing_where_they_are_to_be_found_but_not_in_gold(tmp_pat
         list(read_conllu(path))
 
 
+def test_a_mark_at_the_beginning_of_the_file_is_carried_over(tmp_path):
+    path, out = written(tmp_path, "\ufeff" + SHORT), tmp_path / "out.conllu"
+    assert next(read_conllu(path)).tokens == ("Yes",)
+    parse_conllu(path, out, Chain())
+    assert out.read_text(encoding="utf-8") == "\ufeff" + SHORT
+
+
 @pytest.mark.parametrize("content", ["", "\n\n"])
 def test_an_empty_file_is_refused_or_gives_an_empty_one(tmp_path, content):
     path, out = written(tmp_path, content), tmp_path / "out.conllu"

@@ -1,0 +1,173 @@
+"""The reactive mode of the parser: labelled bonds that compete, with couplings learned from a treebank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamics.parser import MalformedSentence, Parse, Parser, check_sentence, whole_steps
+from dynamics.reactive.couplings import Couplings
+from dynamics.reactive.model import Encoded, Model
+from dynamics.reactive.reaction import best_label, marginals, react, solve
+from dynamics.reactive.states import States
+from dynamics.system import Trajectory
+
+# Operations for one pair or state in one step; logarithms of the sentence's length are left out.
+_PER_PAIR, _PER_STATE = 4.0, 30.0
+# What a bond outside the states has of its charge, and what no bond has.
+_FAINT, _LEAST = 1e-6, 1e-30
+
+
+class ReactiveParser(Parser):
+    """Parses sentences of known parts of speech by letting labelled bonds react.
+
+    Args:
+        model: from `dynamics.reactive.train.train` or `dynamics.reactive.store.load`.
+        steps: of relaxation, at most.
+        damping: the share of the way that a step goes, in (0, 1]; without one, the model's.
+        tolerance: at rest when no word's populations change by more in a step.
+        couplings: which are on.
+        stiffness: nat / length^2 of the springs between the heights of head and dependent, which act back on the
+            bonds; 0, the default, lets the positions follow the bonds only.
+
+    Raises:
+        TypeError, ValueError: steps is not a whole number, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        steps: int = 100,
+        damping: float | None = None,
+        tolerance: float = 1e-2,
+        couplings: Couplings | None = None,
+        stiffness: float = 0.0,
+    ) -> None:
+        self.steps = whole_steps(steps)
+        self.model = model
+        self.damping = model.damping if damping is None else damping
+        if not 0.0 < self.damping <= 1.0:
+            raise ValueError(f"damping is {self.damping}, expected more than 0 and at most 1")
+        if not tolerance >= 0.0 or not stiffness >= 0.0:
+            raise ValueError(f"tolerance is {tolerance} and stiffness {stiffness}, expected 0 or more")
+        self.tolerance, self.stiffness = float(tolerance), float(stiffness)
+        self.couplings = on = couplings or Couplings()
+        self._switches = on.siblings, on.upbonds, on.crossing, on.root, on.votes
+
+    def parse(
+        self, tokens: Sequence[str], upos: Sequence[str], record: bool = False, xpos: Sequence[str] | None = None
+    ) -> Parse:
+        """Parse one sentence.
+
+        Args:
+            tokens: [N], N >= 1.
+            upos: [N]; a tag that the treebank did not have is a tag like none of its.
+            record: keep the trajectory.
+            xpos: [N], the treebank's finer tags, "_" where a word has none; found from words and upos if not given.
+
+        Raises:
+            MalformedSentence: no tokens, or not as many tags as tokens.
+
+        Cost: O(N^2) for the charges, O(steps * N) for the relaxation; O(N^3) where the tree needs a repair.
+        """
+        sentence = self._encode(tokens, upos, xpos)
+        model, names = self.model, self.model.inventory.labels
+        solved: tuple[Any, ...] = solve(
+            *sentence, model.coarse.for_kernels(), model.charges.for_kernels(), model.labels.for_kernels(),
+            (model.heads, model.states, model.depth), model.constants, model.coupling_bits,
+            self._switches, self.stiffness, self.damping, self.tolerance, self.steps, model.decoder == "eisner", record,
+        )  # fmt: skip
+        heads, labels, whole, states, shares, energies, path, made, at_rest, pairs = solved
+        return Parse(
+            heads=heads,
+            labels=tuple([names[label] for label in labels.tolist()]),
+            energy=float(energies[-1]),
+            steps=made,
+            converged=at_rest,
+            whole=whole,
+            flops=made * (_PER_PAIR * pairs + _PER_STATE * states.word.size),
+            trajectory=_trajectory(States(*states), shares, energies, path) if record else None,
+        )
+
+    def charges(
+        self, tokens: Sequence[str], upos: Sequence[str], xpos: Sequence[str] | None = None
+    ) -> NDArray[np.float64]:
+        """[P, P] float64 in nat, log p(head | word) at [head, word]: what a static decoder sees."""
+        return _for_decoders(self.model.log_charges(self._encode(tokens, upos, xpos)))
+
+    def votes(
+        self, tokens: Sequence[str], upos: Sequence[str], xpos: Sequence[str] | None = None
+    ) -> NDArray[np.float64]:
+        """The same after labels and the learned corrections of single states have had their say, before any step."""
+        return self._log_bonds(tokens, upos, xpos, 0)
+
+    def bonds(
+        self, tokens: Sequence[str], upos: Sequence[str], xpos: Sequence[str] | None = None
+    ) -> NDArray[np.float64]:
+        """[P, P] float64 in nat, log of the shares of all bonds after the relaxation."""
+        return self._log_bonds(tokens, upos, xpos, self.steps)
+
+    def label(
+        self, tokens: Sequence[str], upos: Sequence[str], heads: Sequence[int], xpos: Sequence[str] | None = None
+    ) -> tuple[str, ...]:
+        """The most probable label of each bond of a given tree, by itself.
+
+        Args:
+            tokens, upos, xpos: [N].
+            heads: [N], counted from 1; 0 is ROOT.
+
+        Raises:
+            MalformedSentence: not one tag and one head in 0..N for each token.
+        """
+        sentence = self._encode(tokens, upos, xpos)
+        check_sentence(tokens, heads, "heads")
+        if not all(0 <= head <= len(tokens) and head != place for place, head in enumerate(heads, 1)):
+            raise MalformedSentence(f"the heads are {list(heads)}, expected 0..{len(tokens)}, and no word its own")
+        table, names = self.model.labels, self.model.inventory.labels
+        return tuple(
+            names[best_label(int(head), place, *sentence, table.weights, table.bits) if head else 0]
+            for place, head in enumerate(heads, 1)
+        )
+
+    def _encode(self, tokens: Sequence[str], upos: Sequence[str], xpos: Sequence[str] | None) -> Encoded:
+        check_sentence(tokens, upos, "parts of speech")
+        if xpos is not None:
+            check_sentence(tokens, xpos, "fine tags")
+        return self.model.encode(tokens, upos, xpos)
+
+    def _log_bonds(
+        self, tokens: Sequence[str], upos: Sequence[str], xpos: Sequence[str] | None, steps: int
+    ) -> NDArray[np.float64]:
+        sentence = self._encode(tokens, upos, xpos)
+        charges = self.model.log_charges(sentence)
+        states = self.model.list_states(sentence, charges)
+        shares: NDArray[np.float64] = react(
+            states, sentence.codes, self.model.constants, self.model.sites, self.model.coupling_bits,
+            self._switches, self.stiffness, self.damping, self.tolerance, steps, False,
+        )[0]  # fmt: skip
+        bonds = marginals(states, shares[-1]) + _FAINT * np.exp(charges)
+        return _for_decoders(np.log(np.maximum(bonds, _LEAST)))
+
+
+def _for_decoders(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Decoders take finite numbers only; where no bond is possible they do not look."""
+    return np.maximum(scores, np.log(_LEAST))
+
+
+def _trajectory(
+    states: States, shares: NDArray[np.float64], energies: NDArray[np.float64], path: NDArray[np.float64]
+) -> Trajectory:
+    """Populations of heads, summed over labels; a word with fewer heads than others has ROOT at 0 instead."""
+    own = [sorted({0, *states.head[states.word == d].tolist()}) for d in range(1, states.first.size)]
+    heads = np.zeros((len(own), max(map(len, own))), np.int64)
+    populations = np.zeros((len(shares), *heads.shape))
+    column = {}
+    for d, places in enumerate(own):
+        heads[d, : len(places)] = places
+        column.update({(d + 1, head): k for k, head in enumerate(places)})
+    for i, bond in enumerate(zip(states.word.tolist(), states.head.tolist(), strict=True)):
+        populations[:, bond[0] - 1, column[bond]] += shares[:, i]
+    return Trajectory(path, populations, heads, energies, np.ones(len(shares)))
