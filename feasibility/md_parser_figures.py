@@ -47,6 +47,8 @@ ROWS = (
     ("after_0_steps", "the chain, unrelaxed", OURS),
     ("md", "relaxation", OURS),
     ("greedy_distance", "greedy, charges with distance", OTHER),
+    ("learned_eisner", "Eisner, learned charges", OTHER),
+    ("reactive", "reactive bonds", OURS),
     ("pcfg", "the grammar itself (Viterbi)", CEILING),
     ("pcfg_marginals", "the grammar itself (marginals)", CEILING),
 )
@@ -77,13 +79,14 @@ def accuracy(
     """UAS of all parsers, and of the relaxation with each force switched off.
 
     Args:
-        metrics: with `uas` and `uas_permuted`.
+        metrics: with `uas`, `uas_reactive` and `uas_permuted`.
         baselines: with the `uas` of every row that is to be drawn.
         intervals: of those rows for which one was computed.
     """
     values = {name: row["uas"] for name, row in baselines.items() if "uas" in row}
-    values |= {"md": metrics["uas"].value, "permuted": metrics["uas_permuted"].value}
-    known = {**intervals, "md": metrics["uas"].ci95, "permuted": metrics["uas_permuted"].ci95}
+    own = {"md": metrics["uas"], "reactive": metrics["uas_reactive"], "permuted": metrics["uas_permuted"]}
+    values |= {name: metric.value for name, metric in own.items()}
+    known = {**intervals, **{name: metric.ci95 for name, metric in own.items()}}
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10.6, 4.4), layout=ConstrainedLayoutEngine(wspace=0.06))
         left, right = figure.subplots(1, 2)

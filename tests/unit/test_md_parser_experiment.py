@@ -43,6 +43,13 @@ def test_baselines_are_ordered_as_they_must_be(outcome):
         assert 0 <= rows[f"without_{force}"]["uas"] <= 100
 
 
+def test_the_reactive_mode_stands_beside_its_own_charges(outcome):
+    assert outcome.metrics["uas_reactive"].value > 90
+    assert outcome.metrics["uas_reactive"].value == outcome.metrics["las_reactive"].value
+    assert outcome.metrics["coverage_reactive"].value > 90
+    assert {"learned_greedy", "learned_eisner", "learned_votes_eisner"} <= set(outcome.baselines)
+
+
 def test_equal_seeds_give_equal_results(outcome):
     again = run(SMALL, silent)
     timed = {"us_per_sentence", "time_exponent"}
@@ -55,7 +62,14 @@ def test_equal_seeds_give_equal_results(outcome):
 
 def test_artifacts_are_drawings_and_a_page(outcome):
     artifacts = {artifact.name: artifact for artifact in outcome.artifacts}
-    assert set(artifacts) == {"accuracy.svg", "steps.svg", "cost.svg", "arcs.svg", "relaxation.html"}
+    assert set(artifacts) == {
+        "accuracy.svg",
+        "steps.svg",
+        "cost.svg",
+        "arcs.svg",
+        "relaxation.html",
+        "reaction.html",
+    }
     for name, artifact in artifacts.items():
         assert artifact.caption
         if name.endswith(".svg"):
