@@ -30,7 +30,8 @@ RECORD = ROOT / "feasibility" / "data" / "lm-controls.h200.jsonl.xz"
 PREDETERMINED, DISTRIBUTIONAL, RANDOM = "predetermined/64", "distributional/64", "random/64.0"
 
 # Chunks that need more nats a piece than this with dense attention are no English: inscriptions in Greek capitals in
-# Haggard's "She". They are 8 of the 648 of the test part (the next one needs 4.6), yet outweigh all others.
+# Haggard's "She", which `feasibility.lm.data` leaves out since these runs showed them. They are 8 of the 648 of the
+# test part (the next one needs 4.6), yet outweigh all others.
 UNREADABLE = 5.5
 
 # Pattern -> seed -> line of the record.

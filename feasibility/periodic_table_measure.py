@@ -197,18 +197,17 @@ def _left_out(run: Run, found: Found) -> None:
 
 
 def _places(run: Run, found: Found) -> None:
-    """The Mendeleev test over the words of v1.0."""
+    """The Mendeleev test over the words of v1.0; verdicts on those of the half that nothing was chosen on."""
     from periodic_table import PeriodicTable
 
-    own = {(element.lemma, element.pos) for element in PeriodicTable.load("v1.0")}
     seen = places.profiles([run.texts[split] for split in SPLITS])
-    judged = np.array([word in own for word in seen.words]) & (seen.occurrences >= places.LEAST)
-    rows = np.flatnonzero(judged)
+    own = {(element.lemma, element.pos) for element in PeriodicTable.load("v1.0")}
+    whole = np.flatnonzero([word in own for word in seen.words] & (seen.occurrences >= places.LEAST))
+    rows, seed = whole[~seen.half[whole]], run.config.seed
     by_place, by_pos = places.expected_by_place(seen, run.ours), places.expected_by_pos(seen)
-    told, plain, seed = places.told(seen, by_place, rows), places.told(seen, by_pos, rows), run.config.seed
-    ones = np.ones(len(told.place))
-    found.metrics["leading_site"] = share_interval(int(told.right.sum()), len(ones))
-    found.metrics["leading_site_exact"] = share_interval(int(told.exact.sum()), len(ones))
+    told, plain = places.told(seen, by_place, rows), places.told(seen, by_pos, rows)
+    found.metrics["leading_site"] = share_interval(int(told.right.sum()), len(rows))
+    found.metrics["leading_site_exact"] = share_interval(int(told.exact.sum()), len(rows))
     found.metrics["leading_site_gain"] = places.gain(told.right, plain.right, seed)
     found.metrics["profile_explained"] = ratio_interval(told.total - told.left, told.total, "%", seed)
     for name, source in {"pos_only": None, **run.controls}.items():
@@ -224,18 +223,19 @@ def _places(run: Run, found: Found) -> None:
             },
         )
     found.beside("ceiling", {"leading_site_exact": places.ceiling(seen, by_place, rows, seed)})
-    tags = np.array([seen.words[place][1] for place in told.place])
-    for tag in sorted(set(tags.tolist()), key=lambda one: -int((tags == one).sum())):
-        mine = tags == tag
-        metric = share_interval(int(told.right[mine].sum()), int(mine.sum()))
-        found.metrics[f"leading_site_{tag.lower()}"] = metric
-        found.beside("pos_only", {f"leading_site_{tag.lower()}": 100 * plain.right[mine].mean()})
-        found.by_class[tag] = metric.n, metric.value, 100 * plain.right[mine].mean()
     hundred = {(element.lemma, element.pos) for element in PeriodicTable.load("v0.1")}
-    rows = np.array([place for place in rows if seen.words[place] in hundred])
-    told, plain = places.told(seen, by_place, rows), places.told(seen, by_pos, rows)
-    found.metrics["leading_site_hundred"] = share_interval(int(told.right.sum()), len(rows))
-    found.beside("pos_only", {"leading_site_hundred": 100 * plain.right.mean()})
+    of_hundred = np.array([word in hundred for word in seen.words])
+    groups = {"whole": whole, "hundred": whole[of_hundred[whole]], "hundred_odd": rows[of_hundred[rows]]}
+    tags = np.array([seen.words[place][1] for place in whole])
+    for tag in sorted(set(tags.tolist()), key=lambda one: -int((tags == one).sum())):
+        groups[tag.lower()] = whole[tags == tag]
+    for name, group in groups.items():
+        told, plain = places.told(seen, by_place, group), places.told(seen, by_pos, group)
+        metric = share_interval(int(told.right.sum()), len(group))
+        found.metrics[f"leading_site_{name}"] = metric
+        found.beside("pos_only", {f"leading_site_{name}": 100 * plain.right.mean()})
+        if name.upper() in tags:
+            found.by_class[name.upper()] = metric.n, metric.value, 100 * float(plain.right.mean())
 
 
 def _coherence(run: Run, found: Found) -> None:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feasibility.charts import GREY, GRID, INK, canvas, svg
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-INK, GREY, GRID = "#202124", "#5F6368", "#DADCE0"
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "asa",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 11,
-    "axes.edgecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-}
 
 
 class Look(NamedTuple):
@@ -55,7 +42,7 @@ def speed_chart(gains: Mapping[str, Mapping[int, float]], break_even: Mapping[st
         gains: run -> n -> ratio; runs without a look are left out, and so is dense attention itself.
         break_even: run -> the length from which on it is faster, for those that are: a ring, and named in the legend.
     """
-    figure, (axes,) = _canvas(7.0, 4.8)
+    figure, (axes,) = canvas(7.0, 4.8)
     # What matters most is drawn last, on top.
     for place, (name, look) in enumerate(LOOKS.items()):
         if name not in gains or name == "dense":
@@ -72,7 +59,7 @@ def speed_chart(gains: Mapping[str, Mapping[int, float]], break_even: Mapping[st
     _ticks(axes, gains.values(), lambda value: f"{value:g}x")
     axes.set_ylabel("speed, forward and backward")
     figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
-    return _svg(figure)
+    return svg(figure)
 
 
 def memory_chart(
@@ -86,7 +73,7 @@ def memory_chart(
         longest: dense run -> the length at which it is computed to reach the budget.
         probe: the greatest length at which these were measured; beyond it lines are dashed.
     """
-    figure, (axes,) = _canvas(7.0, 4.8)
+    figure, (axes,) = canvas(7.0, 4.8)
     for name, look in LOOKS.items():
         if name not in measured:
             continue
@@ -101,7 +88,7 @@ def memory_chart(
     _ticks(axes, [*measured.values(), {probe: 1.6 * budget}], lambda value: f"{value:,g} MiB")
     axes.set_ylabel("peak memory of one text")
     figure.legend(frameon=False, loc="outside upper center", ncols=2, fontsize=9)
-    return _svg(figure)
+    return svg(figure)
 
 
 def mask_chart(masks: Mapping[str, NDArray[np.bool_]]) -> str:
@@ -110,7 +97,7 @@ def mask_chart(masks: Mapping[str, NDArray[np.bool_]]) -> str:
     Args:
         masks: title -> [N, N] bool, causal.
     """
-    figure, panels = _canvas(3.1 * len(masks), 3.5, len(masks))
+    figure, panels = canvas(3.1 * len(masks), 3.5, len(masks))
     for axes, (title, seen) in zip(panels, masks.items(), strict=True):
         pairs = len(seen) * (len(seen) + 1) // 2
         axes.imshow(seen, cmap="Blues", vmin=0, vmax=1.25, interpolation="none")
@@ -120,7 +107,7 @@ def mask_chart(masks: Mapping[str, NDArray[np.bool_]]) -> str:
         axes.set_xlabel("key", fontsize=9)
         axes.set_ylabel("query", fontsize=9)
         axes.spines[:].set_visible(True)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _line(axes: Axes, values: Mapping[int, float], look: Look, zorder: float) -> None:
@@ -149,22 +136,3 @@ def _ticks(axes: Axes, lines: Iterable[Mapping[int, float]], show: Callable[[flo
     axes.grid(axis="y", color=GRID)
     axes.margins(0.05, 0.1)
     axes.set_xlabel("tokens of the text, n")
-
-
-def _canvas(width: float, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    # Not pyplot: it keeps state and chooses a screen.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, [figure.add_subplot(1, panels, place + 1) for place in range(panels)]
-
-
-def _svg(figure: Figure) -> str:
-    from matplotlib import rc_context
-
-    text = io.StringIO()
-    with rc_context(STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()

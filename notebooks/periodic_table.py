@@ -26,6 +26,11 @@
 
 # %%
 import os
+import sys
+from pathlib import Path
+
+# This notebook has the name of the package: the folder that it lies in must not hide it.
+sys.path[:] = [path for path in sys.path if not (Path(path) / "periodic_table.py").exists()]
 
 import numpy as np
 from IPython.display import SVG, display

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention, silu
+from torch.utils.checkpoint import checkpoint
 
 from sparse_attn import ClassPlan, class_attention
 from sparse_attn.api import Backend
@@ -37,6 +39,8 @@ class ModelConfig:
         tied: whether the output uses the input table.
         max_length: the longest text that it reads, in tokens.
         backend: of `class_attention`, where a plan is given.
+        recompute: keep only what goes into each block, and compute the rest again for the backward pass: a fraction of
+            the memory, a third more time.
 
     Raises:
         ValueError: a number below 1, a width that the heads do not divide into even parts, dropout outside [0, 1).
@@ -50,6 +54,7 @@ class ModelConfig:
     tied: bool = False
     max_length: int = 2048
     backend: Backend = "auto"
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         for name in ("vocab", "dim", "layers", "heads", "max_length"):
@@ -134,10 +139,14 @@ class LanguageModel(nn.Module):
         cosine, sine = (cast(Tensor, x)[: tokens.shape[1]] for x in (self.cosine, self.sine))
         x = self.input_table(tokens)
         for block in cast(Iterable[Block], self.blocks):
-            query, key, value = block.project(x, cosine, sine)
-            x = block.combine(x, attend(query, key, value, plan, self.config.backend))
+            layer = partial(self._layer, block, cosine, sine, plan)
+            x = checkpoint(layer, x, use_reentrant=False) if self.config.recompute and self.training else layer(x)
         states: Tensor = self.norm(x)
         return states
+
+    def _layer(self, block: Block, cosine: Tensor, sine: Tensor, plan: Plan, x: Tensor) -> Tensor:
+        query, key, value = block.project(x, cosine, sine)
+        return block.combine(x, attend(query, key, value, plan, self.config.backend))
 
     def parameter_count(self) -> int:
         """How many numbers training changes; a tied table counts once."""

@@ -289,7 +289,7 @@ class _Run:
         # What is only shown or saved may differ.
         kept = {"log_every", "save_every", "compiled"}
         settings = {k: v for k, v in dataclasses.asdict(self.config).items() if k not in kept}
-        sizes = {k: v for k, v in dataclasses.asdict(self.model.config).items() if k != "backend"}
+        sizes = {k: v for k, v in dataclasses.asdict(self.model.config).items() if k not in ("backend", "recompute")}
         return {"train": settings, "model": sizes}
 
 

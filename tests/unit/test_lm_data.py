@@ -26,6 +26,7 @@ from feasibility.lm.data import (
     Corpus,
     CorpusCorrupt,
     build,
+    is_latin,
     main,
     part_of,
     read_books,
@@ -61,7 +62,9 @@ def test_the_splits_cover_the_books(asa_data: Path) -> None:
 
 def test_books_are_read_plainly(tmp_path: Path) -> None:
     (tmp_path / "books").mkdir()
-    (tmp_path / "books" / "Hardy_Jude_1895.txt.xz").write_bytes(lzma.compress("\ufeffOne\r\ntwo\r\n".encode()))
+    (tmp_path / "books" / "Hardy_Jude_1895.txt.xz").write_bytes(
+        lzma.compress("\ufeffOne\r\ntwo\r\nΑΜΕΝΑΡΤΑΣ é\r\n".encode())
+    )
     (tmp_path / "books" / "Dickens_Bleak_1853.txt").write_text("Fog.\n", encoding="utf-8")
     assert read_books(tmp_path) == {
         "train": {"Hardy_Jude_1895": "One\ntwo\n"},
@@ -73,6 +76,13 @@ def test_books_are_read_plainly(tmp_path: Path) -> None:
         read_books(tmp_path / "books")
     with pytest.raises(BooksMissing, match="has no Hardy_Tess_1891; set ASA_DATA"):
         read_books(tmp_path, ["Hardy_Tess_1891"])
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"), [("\u201cCaf\u00e9\u201d 5\n", True), ("\u03b1\u03b2 a\n", False), ("\u2014\n", True)]
+)
+def test_lines_in_other_scripts_are_told_apart(line: str, answer: bool) -> None:
+    assert is_latin(line) is answer
 
 
 def test_text_survives_and_books_are_closed(corpus: Corpus) -> None:

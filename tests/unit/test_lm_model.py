@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from causality import assert_causal
@@ -91,6 +93,16 @@ def test_rotation_keeps_products_of_equal_distances() -> None:
     turned = rotate(x.expand(1, 1, 64, 8), net.cosine, net.sine)[0, 0]
     torch.testing.assert_close(turned[3] @ turned[5], turned[40] @ turned[42])
     torch.testing.assert_close(turned.norm(dim=-1), x.norm().expand(64))
+
+
+def test_recomputing_gives_the_same_gradients() -> None:
+    ids, found = tokens(), []
+    for recompute in (False, True):
+        net = model(replace(CONFIG, dropout=0.2, recompute=recompute)).train()
+        torch.manual_seed(4)
+        net(ids, typed(ids, window=4, valence=2)).square().mean().backward()
+        found.append([p.grad for p in net.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize(
