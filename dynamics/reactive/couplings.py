@@ -196,9 +196,18 @@ def strengths(
     """[B] float64 in nat, how much each pair likes to be together."""
     out = np.zeros(kinds.size)
     places = np.empty(max(SIBLINGS, UPBONDS), np.int64)
+    # Taken out of the tuple once: handing it on for every pair would cost more than the pair.
+    word, head, site = states.word, states.head, states.site
     for b in range(kinds.size):
-        for f in range(pair_places(states, pairs[b, 0], pairs[b, 1], kinds[b], codes, sites, bits, places)):
-            out[b] += constants[places[f]]
+        i, j = pairs[b, 0], pairs[b, 1]
+        if kinds[b] == 0:
+            sibling_places(codes, head[i], word[i], word[j], site[i], site[j], sites, bits, places)
+        else:
+            upbond_places(codes, head[j], head[i], word[i], site[j], site[i], sites, bits, places)
+        total = 0.0
+        for f in range(SIBLINGS if kinds[b] == 0 else UPBONDS):
+            total += constants[places[f]]
+        out[b] = total
     return out
 
 

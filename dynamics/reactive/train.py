@@ -61,7 +61,7 @@ class Settings:
     """log2 of the hashed part of the couplings."""
     charge_epochs: int = 2
     """Passes over the treebank for charges, labels and fine tags."""
-    coupling_epochs: int = 4
+    coupling_epochs: int = 6
     """Passes for the couplings."""
     rate: float = 0.1
     """AdaGrad's, for tables."""
