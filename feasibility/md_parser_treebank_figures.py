@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -109,7 +109,12 @@ def ablations(metrics: dict[str, Metric], rows: Rows) -> str:
         return svg(figure)
 
 
-_BESIDE = {"textcoords": "offset points", "va": "center", "fontsize": 8}
+_BESIDE: Any = {
+    "textcoords": "offset points",
+    "va": "center",
+    "fontsize": 8,
+    "bbox": {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"},
+}
 
 
 def _told(name: str) -> str:
@@ -172,7 +177,8 @@ def cost(rows: Sequence[Cost], metrics: dict[str, Metric]) -> str:
     """
     lengths = sorted({row.length for row in rows})
     lines = (
-        ("relaxation", f"relaxation, ~ n^{metrics['relaxation_time_exponent'].value:.2f}", OURS, "o"),
+        ("relaxation", f"eight steps, ~ n^{metrics['relaxation_time_exponent'].value:.2f}", OURS, "o"),
+        ("until_rest", "relaxation until rest", "#e8905a", "^"),
         ("eisner", "Eisner on ready charges", OTHER, "s"),
         ("charges", "charges of all bonds", "#999999", "v"),
         ("whole", f"from words to tree, ~ n^{metrics['pipeline_exponent'].value:.2f}", "#222222", "D"),

@@ -260,12 +260,16 @@ def _place(walk: _Walk, fans: _Fans, tau: float) -> Layout:
     total, dim = fans.direction.shape
     whole = twofold(np.zeros((total, dim)))
     radius = 0.0
-    for last, begin, end in zip(walk.level, walk.level[1:], walk.level[2:], strict=False):
+    for level, (last, begin, end) in enumerate(zip(walk.level, walk.level[1:], walk.level[2:], strict=False)):
         here, before = slice(begin, end), walk.back[begin:end]
         direction = fans.direction[here]
         if begin > 1:
             inner = np.arange(last, begin)
             towards = _direction_to(whole[walk.back[inner]], whole[inner])
+            if dim == 2 and level % 2:
+                # In the plane a fan has a left and a right; in turns, so that a trunk does not curl up.
+                axis = fans.homeward[before]
+                direction = 2.0 * np.einsum("ne,ne->n", direction, axis)[:, None] * axis - direction
             mirrors = _mirrors(fans.homeward[inner], towards)[before - inner[0]]
             direction = direction - 2.0 * np.einsum("ne,ne->n", direction, mirrors)[:, None] * mirrors
         placed = _step_from(whole[before], direction, tau + fans.extra[here])

@@ -147,6 +147,11 @@ def test_deep_trees_stay_inside_the_ball(dim: int) -> None:
         assert distortion(all_distances(layout.points, "poincare"), hop_distances(tree)).average < 0.15
 
 
+def test_a_trunk_with_leaves_does_not_curl_up_in_the_plane() -> None:
+    trunk = build_graph([(i, i - 1) for i in range(1, 80)] + [(1000 + i, i) for i in range(80)])
+    assert distortion(layout_distances(trunk, 2), hop_distances(trunk)).average < 0.1
+
+
 def test_many_fans_at_once_are_those_fans_one_by_one() -> None:
     rng = np.random.default_rng(0)
     weights = rng.uniform(0.5, 2, (7, 5, 5))

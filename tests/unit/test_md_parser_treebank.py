@@ -138,7 +138,7 @@ def test_counted_charges_are_frequencies_without_distance():
 
 
 def test_the_crossover_lies_where_the_curves_meet():
-    costs = [Cost(n, 1.0, 0.0, 100.0 * n, 0.0, 0.01 * n**3) for n in (20, 40, 80, 160, 320)]
+    costs = [Cost(n, 1.0, 1.0, 0.0, 100.0 * n, 0.0, 0.0, 0.01 * n**3) for n in (20, 40, 80, 160, 320)]
     assert crossover(costs) == pytest.approx(100.0, rel=1e-6)
     assert crossover([cost._replace(eisner=1.0) for cost in costs]) == 320
     assert crossover([cost._replace(eisner=1e9) for cost in costs]) == 20
