@@ -138,12 +138,24 @@ def whole_steps(steps: int) -> int:
     return whole
 
 
-def check_sentence(tokens: Sequence[str], column: Sequence[object], what: str) -> None:
+def check_sentence(tokens: Sequence[str], column: Sequence[object], what: str, kind: type = str) -> None:
     """Make sure that there is a word, and one item of a column for each.
+
+    Args:
+        tokens: [N] strings.
+        column: [N], of the kind.
+        what: the column's name in the message.
+        kind: of its items.
 
     Raises:
         MalformedSentence: there is not.
     """
+    for name, items, expected in (("tokens", tokens, str), (what, column, kind)):
+        is_list = isinstance(items, Sequence | np.ndarray) and not isinstance(items, str)
+        if not is_list or not all(isinstance(item, expected) for item in items):
+            raise MalformedSentence(
+                f"{name}: expected a list with one {expected.__name__} for each word, got {repr(items)[:80]}"
+            )
     if len(tokens) == 0 or len(tokens) != len(column):
         raise MalformedSentence(f"{len(tokens)} tokens with {len(column)} {what}; expected one each, at least one")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ class ReactiveParser(Parser):
             MalformedSentence: not one tag and one head in 0..N for each token.
         """
         sentence = self._encode(tokens, upos, xpos)
-        check_sentence(tokens, heads, "heads")
+        check_sentence(tokens, heads, "heads", Integral)
         if not all(0 <= head <= len(tokens) and head != place for place, head in enumerate(heads, 1)):
             raise MalformedSentence(f"the heads are {list(heads)}, expected 0..{len(tokens)}, and no word its own")
         table, names = self.model.labels, self.model.inventory.labels

@@ -67,6 +67,10 @@ def test_operations_grow_with_steps_and_words():
     [
         ([], [], MalformedSentence, "0 tokens"),
         (["a"], ["DET", "NOUN"], MalformedSentence, "1 tokens with 2 parts of speech"),
+        (None, None, MalformedSentence, "tokens: expected a list with one str for each word, got None"),
+        ("ab", ["DET", "NOUN"], MalformedSentence, "got 'ab'"),
+        (["a", 3], ["DET", "NOUN"], MalformedSentence, "got .'a', 3."),
+        (["a"], [1], MalformedSentence, "parts of speech: expected a list with one str"),
         (["a", "b"], ["DET", "QUARK"], UnknownType, "word 2 has the part of speech 'QUARK'"),
     ],
 )
