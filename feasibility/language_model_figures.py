@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from feasibility.charts import GREY, GRID, INK, canvas, svg
 from feasibility.harness import Metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, GREY, GRID = "#202124", "#5F6368", "#DADCE0"
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "asa",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "axes.edgecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-}
 # What a pattern knows of the pieces: beginnings of names, label, Okabe and Ito's colour, marker.
 FAMILIES = (
     (("predetermined", "endings"), "last of each class: lexicons", "#0072B2", "o"),
@@ -42,7 +30,7 @@ def difference_chart(differences: Mapping[str, Metric], keys: Mapping[str, float
         keys: pattern -> visible keys, written beside the name.
     """
     order = sorted(differences, key=lambda name: differences[name].value, reverse=True)
-    figure, axes = _canvas(7.2, 1.4 + 0.27 * len(order))
+    figure, (axes,) = canvas(7.2, 1.4 + 0.27 * len(order))
     axes.axvline(0.0, color=INK, linewidth=1.2)
     for place, name in enumerate(order):
         _, label, colour, marker = _family(name)
@@ -54,7 +42,7 @@ def difference_chart(differences: Mapping[str, Metric], keys: Mapping[str, float
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.grid(axis="x", color=GRID)
     _legend(figure, axes, columns=3)
-    return _svg(figure)
+    return svg(figure)
 
 
 def position_chart(curves: Mapping[str, Sequence[float]], length: int) -> str:
@@ -64,7 +52,7 @@ def position_chart(curves: Mapping[str, Sequence[float]], length: int) -> str:
         curves: pattern -> nats per token beyond dense attention in equal stretches of a chunk.
         length: tokens of a chunk.
     """
-    figure, axes = _canvas(7.2, 3.8)
+    figure, (axes,) = canvas(7.2, 3.8)
     axes.axhline(0.0, color=INK, linewidth=1.2)
     drawn: set[str] = set()
     for name, curve in curves.items():
@@ -77,7 +65,7 @@ def position_chart(curves: Mapping[str, Sequence[float]], length: int) -> str:
     axes.set_ylabel("nats beyond dense attention")
     axes.grid(axis="y", color=GRID)
     _legend(figure, axes, columns=3)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _family(name: str) -> tuple[tuple[str, ...], str, str, str]:
@@ -91,22 +79,3 @@ def _legend(figure: Figure, axes: Axes, columns: int) -> None:
     ranks = {label: rank for rank, (_, label, _, _) in enumerate(FAMILIES)}
     once = dict(sorted(once.items(), key=lambda item: ranks.get(item[0], 0)))
     figure.legend(once.values(), once.keys(), frameon=False, loc="outside upper center", ncols=columns, fontsize=9)
-
-
-def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    # Not pyplot: it keeps state and chooses a screen.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.add_subplot()
-
-
-def _svg(figure: Figure) -> str:
-    from matplotlib import rc_context
-
-    text = io.StringIO()
-    with rc_context(STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
