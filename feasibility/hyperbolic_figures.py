@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from feasibility.charts import GRID, INK, canvas, svg
 from feasibility.harness import Metric
 from feasibility.hyperbolic_verdicts import NAMES, verdict
 from feasibility.hyperbolic_yardstick import ERRORS, GAINS
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    pass
 
-CURVED, FLAT, UNDECIDED, INK, GRID = "#0072B2", "#D55E00", "#9AA0A6", "#202124", "#DADCE0"
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "asa",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 11,
-    "axes.edgecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-}
+CURVED, FLAT, UNDECIDED = "#0072B2", "#D55E00", "#9AA0A6"
 
 
 def plain_word(synset: str) -> str:
@@ -41,7 +29,7 @@ def distortion_chart(lines: Mapping[str, Mapping[int, float]]) -> str:
     """
     from matplotlib.ticker import NullLocator
 
-    figure, axes = _canvas(7.0, 4.4)
+    figure, (axes,) = canvas(7.0, 4.4)
     looks = ((FLAT, "s", "-"), (CURVED, "o", "--"), (CURVED, "o", "-"))
     for (name, values), (colour, marker, style) in zip(lines.items(), looks, strict=False):
         dims = sorted(values)
@@ -63,7 +51,7 @@ def distortion_chart(lines: Mapping[str, Mapping[int, float]]) -> str:
     axes.set_xlabel("coordinates a word")
     axes.set_ylabel("average error of a tree distance")
     figure.legend(frameon=False, loc="outside upper center", ncols=3)
-    return _svg(figure)
+    return svg(figure)
 
 
 def benefit_chart(metrics: Mapping[str, Metric], dim: int) -> str:
@@ -74,7 +62,7 @@ def benefit_chart(metrics: Mapping[str, Metric], dim: int) -> str:
         dim: of the comparison, for the axis.
     """
     shown = [name for name in reversed((*ERRORS, *GAINS)) if f"benefit_{name}" in metrics]
-    figure, axes = _canvas(8.0, 1.2 + 0.42 * len(shown))
+    figure, (axes,) = canvas(8.0, 1.2 + 0.42 * len(shown))
     colours = {"GO": CURVED, "NO-GO": FLAT, "INCONCLUSIVE": UNDECIDED}
     for row, name in enumerate(shown):
         metric = metrics[f"benefit_{name}"]
@@ -100,23 +88,4 @@ def benefit_chart(metrics: Mapping[str, Metric], dim: int) -> str:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=GRID)
     axes.set_xlabel(f"gain over the best Euclidean embedding, {dim} dimensions (%)")
-    return _svg(figure)
-
-
-def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    # Not pyplot: it keeps state and chooses a screen.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.add_subplot()
-
-
-def _svg(figure: Figure) -> str:
-    from matplotlib import rc_context
-
-    text = io.StringIO()
-    with rc_context(STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
+    return svg(figure)

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feasibility.charts import GRID, INK, canvas, svg
 from feasibility.predetermined_embeddings_measure import Floats
 from feasibility.predetermined_embeddings_runs import Found
 from feasibility.predetermined_embeddings_statistics import crossed
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 # Okabe and Ito's colours: known beforehand, learned, both, and controls that know nothing of the words.
-KNOWN, LEARNED, BOTH, CONTROL, INK, GRID = "#0072B2", "#D55E00", "#009E73", "#80868B", "#202124", "#DADCE0"
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "asa",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 11,
-    "axes.edgecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-}
+KNOWN, LEARNED, BOTH, CONTROL = "#0072B2", "#D55E00", "#009E73", "#80868B"
 TICKS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 NAMES = {
     "learned": "learned",
@@ -63,8 +47,8 @@ ROWS_FOR_NEW_WORDS = {
 }
 
 
-def excess_chart(found: Found, tokens: Floats, sentences: int) -> str:
-    """Nats above the floor by kind of model, the best on top, with 95 % intervals.
+def saved_chart(found: Found, tokens: Floats, sentences: int) -> str:
+    """Nats saved against a learned table by kind of model, the best on top; 95 % intervals of the paired difference.
 
     Args:
         found: of a group without held-out material.
@@ -72,20 +56,24 @@ def excess_chart(found: Found, tokens: Floats, sentences: int) -> str:
         sentences: that the models learned from.
     """
     shown = [name.split("|")[0] for name in found if name.endswith("|excess")]
-    estimates = {label: crossed(found[f"{label}|excess"] / tokens, tokens) for label in shown}
-    order = sorted(shown, key=lambda label: -estimates[label].mean)
-    figure, axes = _canvas(7.6, 1.4 + 0.34 * len(order))
+    learned = found["learned|excess"]
+    saved = {label: crossed((learned - found[f"{label}|excess"]) / tokens, tokens) for label in shown}
+    order = sorted(shown, key=lambda label: saved[label].mean)
+    figure, (axes,) = canvas(7.6, 1.4 + 0.34 * len(order))
+    axes.axvline(0.0, color=LEARNED, linewidth=1, linestyle=":")
     for row, label in enumerate(order):
-        low, high = estimates[label].interval()
-        axes.plot([max(low, 0.0), high], [row, row], color=_colour(label), linewidth=2)
-        axes.plot(estimates[label].mean, row, "o", color=_colour(label), markersize=7)
-    axes.axvline(estimates["learned"].mean, color=LEARNED, linewidth=1, linestyle=":")
+        if label != "learned":
+            axes.plot(saved[label].interval(), [row, row], color=_colour(label), linewidth=2)
+        axes.plot(saved[label].mean, row, "o", color=_colour(label), markersize=7)
+    level = learned.sum(axis=1).mean() / tokens.sum()
+    axes.annotate(f"{level:.3f} above the floor", (0.0, order.index("learned")), (9, 0), va="center", color=LEARNED,
+                  textcoords="offset points", fontsize=10)  # fmt: skip
     axes.set_yticks(range(len(order)), [NAMES.get(label, label) for label in order])
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=GRID)
-    axes.set_xlabel(f"nats a token above the floor, from {sentences:,} sentences")
-    return _svg(figure)
+    axes.set_xlabel(f"nats a token saved against learned, {sentences:,} sentences")
+    return svg(figure)
 
 
 def data_chart(curve: Mapping[int, Found], tokens: Floats) -> str:
@@ -97,7 +85,7 @@ def data_chart(curve: Mapping[int, Found], tokens: Floats) -> str:
     """
     from matplotlib.ticker import NullLocator
 
-    figure, axes = _canvas(7.0, 4.4)
+    figure, (axes,) = canvas(7.0, 4.4)
     looks = (("gaussian", CONTROL, "^", ":"), ("learned", LEARNED, "s", "-"), ("predetermined", KNOWN, "o", "-"))
     values: list[float] = []
     for label, colour, marker, line in looks:
@@ -119,7 +107,7 @@ def data_chart(curve: Mapping[int, Found], tokens: Floats) -> str:
     axes.set_xlabel("sentences to learn from")
     axes.set_ylabel("nats a token above the floor")
     figure.legend(frameon=False, loc="outside upper center", ncols=3)
-    return _svg(figure)
+    return svg(figure)
 
 
 def unseen_chart(found: Found, sentences: int) -> str:
@@ -131,7 +119,7 @@ def unseen_chart(found: Found, sentences: int) -> str:
     """
     shown = {name: look for name, look in ROWS_FOR_NEW_WORDS.items() if name in found}
     order = sorted(shown, key=lambda name: -float(found[name].mean()))
-    figure, axes = _canvas(7.6, 1.4 + 0.38 * len(order))
+    figure, (axes,) = canvas(7.6, 1.4 + 0.38 * len(order))
     for row, name in enumerate(order):
         colour = shown[name][1]
         axes.plot(found[name], np.full(len(found[name]), row), "o", color=colour, alpha=0.4, markersize=5)
@@ -144,7 +132,7 @@ def unseen_chart(found: Found, sentences: int) -> str:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=GRID)
     axes.set_xlabel(f"nats above the law of the next word, {sentences:,} sentences")
-    return _svg(figure)
+    return svg(figure)
 
 
 def _colour(label: str) -> str:
@@ -153,22 +141,3 @@ def _colour(label: str) -> str:
     if label.startswith("learned") and ">" not in label:
         return LEARNED
     return BOTH if label in ("residual", "initialised", "adapter") else CONTROL
-
-
-def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    # Not pyplot: it keeps state and chooses a screen.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.add_subplot()
-
-
-def _svg(figure: Figure) -> str:
-    from matplotlib import rc_context
-
-    text = io.StringIO()
-    with rc_context(STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()

@@ -66,9 +66,13 @@ def excess(trained: Class, exam: Exam, world: World) -> dict[str, Floats]:
         three parts, by the chain rule: "excess, part of speech" (or the end), "excess, class" within the part of
         speech (what the grammar selects), "excess, word" within the class (what frequency decides).
     """
-    logs = says(trained, encode(exam.places)[0], np.zeros(PLACES, bool))
-    levels = [divergence(exam.law @ cells, np.log(np.exp(logs) @ cells)).sum(axis=2) for cells in _cells(world)]
-    pos, classes, words = levels
+    inputs, cells = encode(exam.places)[0], list(_cells(world))
+    laws, rows = [exam.law @ kinds for kinds in cells], []
+    # One model at a time: all distributions of all models at once would fill the memory.
+    for number in range(len(trained.start)):
+        says_so = np.exp(says(trained.pick(number), inputs, np.zeros(PLACES, bool))[0])
+        rows.append([divergence(law, np.log(says_so @ k)).sum(axis=1) for law, k in zip(laws, cells, strict=True)])
+    pos, classes, words = np.array(rows).swapaxes(0, 1)
     return {
         "excess": words,
         "excess, part of speech": pos,

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +22,7 @@ from feasibility.predetermined_embeddings_measure import Exam, Floats, excess, l
 from feasibility.predetermined_embeddings_tables import BLOCKS, CONDITIONS, PLACES
 from feasibility.predetermined_embeddings_train import Class, Recipe, Student, teach
 from feasibility.predetermined_embeddings_unseen import (
+    NewWords,
     after_new_words,
     choose_new_pairs,
     choose_new_words,
@@ -80,7 +83,7 @@ class Bench:
 
     Args:
         recipes: condition -> how it is trained.
-        passes: over 500 sentences; over n it is passes * (500 / n)^0.45, so that more sentences are also read longer.
+        passes: over 500 sentences; over n it is passes * sqrt(500 / n), so that more sentences are also read longer.
         dev: sentences that choose a model's state.
         contexts: of new words.
         exam: test sentences with their laws.
@@ -100,7 +103,7 @@ class Bench:
 
     def epochs(self, sentences: int) -> float:
         """Passes over so many sentences."""
-        return float(self.passes * (500 / sentences) ** 0.45)
+        return float(self.passes * math.sqrt(500 / sentences))
 
 
 # measure -> number, or [T], of one model.
@@ -185,8 +188,15 @@ def _ask(trained: Class, part: list[tuple[Cell, int]], group: Group, bench: Benc
             yield {**parts, "likeness": like, "drift": float(drift), "dev": dev, **arrived}
 
 
+@cache
+def _contexts(seed: int, count: int) -> NewWords:
+    """All worlds have the same law, and so the same contexts."""
+    world = build_world()
+    return new_words(world, hold_words(world, seed), count, CONTEXT_SEED + seed)
+
+
 def _ask_words(one: Class, cell: Cell, seed: int, world: World, bench: Bench) -> Answers:
-    asked = new_words(world, hold_words(world, seed), bench.contexts, CONTEXT_SEED + seed)
+    asked = _contexts(seed, bench.contexts)
     answers: Answers = {
         "after": after_new_words(one, asked),
         "auc": choose_new_words(one, asked, world),
@@ -217,5 +227,16 @@ def _key(part: list[tuple[Cell, int]], group: Group, bench: Bench) -> str:
     exam = hashlib.sha256(bench.exam.places.tobytes()).hexdigest()
     recipe = asdict(bench.recipes[part[0][0].condition])
     models = [[asdict(cell), asdict(CONDITIONS[cell.condition]), seed] for cell, seed in part]
-    facts = [SCHEMA, BLOCKS, models, group.sentences, group.held, recipe, bench.passes, bench.dev, bench.contexts, exam]
+    facts = [
+        SCHEMA,
+        BLOCKS,
+        models,
+        group.sentences,
+        group.held,
+        recipe,
+        bench.epochs(group.sentences),
+        bench.dev,
+        bench.contexts,
+        exam,
+    ]
     return f"{group.sentences}-{group.held or 'all'}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"

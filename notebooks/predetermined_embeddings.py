@@ -114,7 +114,7 @@ students = [
     Student("predetermined", "learned", world, text, dev, nothing, seed=0),
     Student("predetermined", "learned", wrong, text, dev, nothing, seed=0),
 ]
-trained = teach(students, Recipe(dim=48, heads=2, lr=6e-3), epochs=1 if smoke else 12)
+trained = teach(students, Recipe(dim=48, heads=2, lr=6e-3), epochs=1 if smoke else 10)
 parts = excess(trained, exam, world)
 for number, label in enumerate(("learned", "predetermined", "predetermined, wrong")):
     shares = {name: row[number].sum() / exam.tokens.sum() for name, row in parts.items()}
@@ -129,7 +129,7 @@ config = experiment.EXPERIMENT.smoke
 if not smoke:
     config = experiment.Config(seeds=2, sentences=1_000, few=200, curve=(), unseen=500, test=100, passes=6.0)
 results = carry_out(config, silent)
-display(SVG(figures.excess_chart(results.groups[config.few, ""], results.tokens, config.few)))
+display(SVG(figures.saved_chart(results.groups[config.few, ""], results.tokens, config.few)))
 
 # %% [markdown]
 # What comes after a word that was never seen? Here a learned table has nothing to offer, and a random one neither.
