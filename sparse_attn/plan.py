@@ -115,10 +115,10 @@ def plan_classes(
             f"num_queries must be an integer in [1, {tokens}] (the tokens of a sequence), got {num_queries!r}"
         )
     queries = int(queries)
-    if class_ids.is_cuda and find_spec("triton") is not None:
-        return _plan_on_device(class_ids, rules, real, cu_seqlens, queries)
     # A private copy: a caller that reuses its buffer for the next batch must not change this plan.
     class_ids = class_ids.clone()
+    if class_ids.is_cuda and find_spec("triton") is not None:
+        return _plan_on_device(class_ids, rules, real, cu_seqlens, queries)
     _check_range(class_ids, real, rules)
     first, last = _text_bounds(class_ids, cu_seqlens)
     stream = build_stream(class_ids, first, last, real, rules, queries)
