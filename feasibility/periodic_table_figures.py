@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,24 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from feasibility.charts import GRID, INK, canvas, svg
 from feasibility.harness import Metric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-OURS, OTHER, INK, SOFT, GRID = "#0072B2", "#8a97a8", "#202124", "#5f6670", "#DADCE0"
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "asa",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 11,
-    "axes.edgecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-}
+OURS, OTHER, SOFT = "#0072B2", "#8a97a8", "#5f6670"
 CONTROLS = {
     "ppmi_svd": "vectors from the training text",
     "frequency": "frequency",
@@ -67,7 +55,7 @@ def bonds(
         baselines: the controls' values.
         intervals: the controls' 95% intervals.
     """
-    figure, axes = _canvas(9.0, 3.3, 2)
+    figure, axes = canvas(9.0, 3.3, 2)
     for place, (name, title, bar) in enumerate(
         (("bonds_pairs", "pairs unseen in training", 0.62), ("bonds_words", "words unseen in training", 0.60))
     ):
@@ -82,7 +70,7 @@ def bonds(
         axes[place].set_title(title, loc="left", fontsize=11, fontweight="bold")
         axes[place].set_xlim(0.44, 0.74)
         axes[place].set_xlabel("AUC (0.5 says nothing)")
-    return _svg(figure)
+    return svg(figure)
 
 
 def norms(judged: Sequence[Mapping[str, Any]]) -> str:
@@ -98,7 +86,7 @@ def norms(judged: Sequence[Mapping[str, Any]]) -> str:
         "simlex": "similarity (SimLex-999)",
         "concreteness": "concreteness",
     }
-    figure, (axes,) = _canvas(8.0, 0.62 * len(judged) + 1.2, 1)
+    figure, (axes,) = canvas(8.0, 0.62 * len(judged) + 1.2, 1)
     _dots(axes, [(names[one["metric"]], one["value"], tuple(one["ci95"]), OURS) for one in judged], True)
     for row, one in enumerate(judged):
         axes.plot([one["threshold"]] * 2, [row - 0.32, row + 0.32], "--", color=INK, linewidth=1.3)
@@ -108,7 +96,7 @@ def norms(judged: Sequence[Mapping[str, Any]]) -> str:
     figure.legend(frameon=False, loc="outside lower center", ncols=2, fontsize=9.5)
     axes.set_xlim(min(-0.05, *(one["baseline"]["value"] - 0.05 for one in judged)), 1.0)
     axes.set_xlabel("correlation on the half for verdicts")
-    return _svg(figure)
+    return svg(figure)
 
 
 def leading(by_class: Mapping[str, tuple[int, float, float]]) -> str:
@@ -118,7 +106,7 @@ def leading(by_class: Mapping[str, tuple[int, float, float]]) -> str:
         by_class: part of speech -> (number of words, percent by place, percent by part of speech), largest first.
     """
     shown = [(tag, *row) for tag, row in by_class.items() if row[0] >= FEWEST]
-    figure, (axes,) = _canvas(8.0, 0.42 * len(shown) + 1.4, 1)
+    figure, (axes,) = canvas(8.0, 0.42 * len(shown) + 1.4, 1)
     for row, (_, _, place, plain) in enumerate(shown):
         axes.plot([plain, place], [row, row], color=GRID, linewidth=4, zorder=1, solid_capstyle="round")
         axes.plot(plain, row, "o", color=OTHER, markersize=8, zorder=2)
@@ -132,7 +120,7 @@ def leading(by_class: Mapping[str, tuple[int, float, float]]) -> str:
     axes.set_xlim(right=101)
     axes.set_xlabel("leading bond told, % of the words left out, one by one")
     figure.legend(frameon=False, loc="outside upper center", ncols=2)
-    return _svg(figure)
+    return svg(figure)
 
 
 def word_map(points: NDArray[np.float64], labels: Sequence[tuple[str, str, str]]) -> str:
@@ -142,7 +130,7 @@ def word_map(points: NDArray[np.float64], labels: Sequence[tuple[str, str, str]]
         points: [n, 2].
         labels: (word, part of speech, supersense) of each.
     """
-    figure, (axes,) = _canvas(11.0, 8.6, 1)
+    figure, (axes,) = canvas(11.0, 8.6, 1)
     at = points / np.abs(points).max()
     written: list[tuple[float, float, float]] = []
     axes.scatter(at[:, 0], at[:, 1], s=9, c=[TAGS[tag] for _, tag, _ in labels], alpha=0.75, linewidths=0)
@@ -170,7 +158,7 @@ def word_map(points: NDArray[np.float64], labels: Sequence[tuple[str, str, str]]
     axes.axis("off")
     axes.set_aspect("equal")
     figure.legend(frameon=False, loc="outside upper center", ncols=4)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _regions(at: NDArray[np.float64], labels: Sequence[tuple[str, str, str]]) -> list[tuple[float, float, str, str]]:
@@ -208,22 +196,3 @@ def _dots(axes: Axes, rows: Sequence[tuple[str, float, tuple[float, float], str]
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.85)
     axes.grid(axis="x", color=GRID)
-
-
-def _canvas(width: float, height: float, columns: int) -> tuple[Figure, list[Axes]]:
-    # Not pyplot: it keeps state and chooses a screen.
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, [figure.add_subplot(1, columns, place + 1) for place in range(columns)]
-
-
-def _svg(figure: Figure) -> str:
-    from matplotlib import rc_context
-
-    text = io.StringIO()
-    with rc_context(STYLE):
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()
