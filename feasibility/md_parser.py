@@ -130,15 +130,16 @@ def run(config: Config, track: Track) -> Outcome:
     from feasibility import md_parser_figures as figures
     from feasibility import md_parser_measure as measure
     from feasibility.md_parser_cost import cost
-    from feasibility.md_parser_reactive import reactive
+    from feasibility.md_parser_reactive import Reactive
 
     bench = measure.prepare(config)
-    parses, main = measure.main_metrics(bench, track)
-    metrics = dict(main)
-    baselines, intervals = measure.decoders(bench, track)
-    measure.ablations(bench, baselines, track)
-    measure.controls(bench, parses, metrics, baselines, track)
-    learned = reactive(bench, metrics, baselines, track)
+    with Reactive(config) as bonds:
+        parses, main = measure.main_metrics(bench, track)
+        metrics = dict(main)
+        baselines, intervals = measure.decoders(bench, track)
+        measure.ablations(bench, baselines, track)
+        measure.controls(bench, parses, metrics, baselines, track)
+        learned = bonds.wait(metrics, baselines, track)
     scaling = cost(bench, metrics, baselines, track)
     return Outcome(
         metrics=metrics,

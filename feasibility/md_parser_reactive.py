@@ -1,9 +1,16 @@
-"""The reactive mode on the toy grammar: what bonds learn of each other from sentences, where forces read the rules."""
+"""The reactive mode on the toy grammar: what bonds learn of each other from sentences, where forces read the rules.
+
+It learns in a process of its own, beside the forces: most of a first run is compiling, which one core does for each.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
+import signal
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +19,74 @@ from dynamics import eisner, greedy
 from dynamics.conllu import Sentence as Row
 from dynamics.reactive.parser import ReactiveParser
 from dynamics.reactive.train import Settings, train
-from feasibility.harness import Metric, Track
+from feasibility.harness import Metric, Track, silent
 from feasibility.intervals import mean_interval, ratio_interval, share_interval
-from feasibility.md_parser_measure import Bench, Counts
+from feasibility.md_parser_measure import Bench, Counts, prepare
 from feasibility.toy_grammar.rules import MalformedGrammar
 from feasibility.toy_grammar.sentences import Sentence, sample
+
+if TYPE_CHECKING:
+    from feasibility.md_parser import Config
 
 REACTIVE = 6
 # A toy needs small tables: twenty words instead of twenty thousand.
 SMALL = Settings(charge_bits=16, label_bits=10, tag_bits=12, coupling_bits=14)
 # Sentences to learn from, for each test sentence.
 LESSONS = 2
+
+
+class Reactive:
+    """The reactive mode at work in a process of its own, from the beginning of the context on.
+
+    Args:
+        config: of the run.
+    """
+
+    def __init__(self, config: Config) -> None:
+        # Not forked: numba's and torch's threads would not survive it.
+        context = multiprocessing.get_context("spawn")
+        self._receiver, self._sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=_work, args=(config, self._sender), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        # The other end is the process's alone, so that its end is noticed.
+        self._sender.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # After an error, or Ctrl-C, nobody waits for it any more.
+        self._process.terminate()
+        self._process.join()
+
+    def wait(self, metrics: dict[str, Metric], baselines: dict[str, dict[str, float]], track: Track) -> ReactiveParser:
+        """Take what it found into metrics and baselines; returns the parser.
+
+        Raises:
+            whatever the process raised; EOFError where it was killed.
+        """
+        for found in track([self._receiver], "waiting for the reactive mode"):
+            outcome = found.recv()
+            if isinstance(outcome, Exception):
+                raise outcome
+            own_metrics, own_baselines, model, steps = outcome
+        metrics |= own_metrics
+        for name, row in own_baselines.items():
+            baselines.setdefault(name, {}).update(row)
+        return ReactiveParser(model, steps)
+
+
+def _work(config: Config, sender: Connection) -> None:
+    """What the process does: sends metrics, baselines, model and steps, or the error."""
+    # Ctrl-C is the parent's to handle, who then ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    metrics: dict[str, Metric] = {}
+    baselines: dict[str, dict[str, float]] = {}
+    try:
+        parser = reactive(prepare(config), metrics, baselines, silent)
+        sender.send((metrics, baselines, parser.model, parser.steps))
+    except Exception as error:
+        sender.send(error)
 
 
 def reactive(
