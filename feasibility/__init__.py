@@ -8,6 +8,12 @@ The vocabulary lives in `feasibility.harness`, the roadmap's criteria in `feasib
 rules in `feasibility.decision`, and named data in `feasibility.datasets`.
 """
 
+import os
+
+# Small matrices: two threads of BLAS take twice the time of one, and round otherwise. Read when numpy is first imported;
+# torch has threads of its own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # The experiments in the order in which the scorecard shows them: module names below `feasibility`.
 EXPERIMENTS = (
     "md_parser",
