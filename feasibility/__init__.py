@@ -10,8 +10,8 @@ rules in `feasibility.decision`, and named data in `feasibility.datasets`.
 
 import os
 
-# Small matrices: two threads of BLAS take longer than one, and round otherwise. Read when numpy is first imported; torch
-# has threads of its own.
+# Small matrices: two threads of BLAS take longer than one, and round otherwise. Read when numpy is first imported;
+# torch has threads of its own.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # The experiments in the order in which the scorecard shows them: module names below `feasibility`.
