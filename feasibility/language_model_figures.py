@@ -40,6 +40,7 @@ def difference_chart(differences: Mapping[str, Metric], keys: Mapping[str, float
     axes.set_yticks(range(len(order)), [f"{name}  ({keys[name]:,.0f})" for name in order], fontsize=9)
     figure.supxlabel("nats per token beyond dense attention (left: better); visible keys in brackets", fontsize=10)
     axes.set_ylim(-0.6, len(order) - 0.4)
+    axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x", color=GRID)
     _legend(figure, axes, columns=3)
     return svg(figure)

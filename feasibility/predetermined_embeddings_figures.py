@@ -71,6 +71,7 @@ def saved_chart(found: Found, tokens: Floats, sentences: int) -> str:
     axes.set_yticks(range(len(order)), [NAMES.get(label, label) for label in order])
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x", color=GRID)
     axes.set_xlabel(f"nats a token saved against learned, {sentences:,} sentences")
     return svg(figure)
