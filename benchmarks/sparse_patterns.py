@@ -25,7 +25,7 @@ class Pattern:
     @property
     def is_bounded(self) -> bool:
         """Whether what a token sees stops growing with the text."""
-        return self.rules.is_bounded or not bool(self.rules.allow.any())
+        return self.rules.is_bounded or not self.rules.allows_any
 
 
 @dataclass(frozen=True)

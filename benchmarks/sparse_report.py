@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from benchmarks.sparse_summary import LAYERS, SCHEMA, WAYS, summarise, summary_lines
+from feasibility.store import write_atomic
 
 CAVEATS = (
     "speedup: against the faster dense backend, which ignores the rules, in the same run. It leaves the plan out; "
@@ -68,13 +69,7 @@ class Report:
         self._content["summary"] = summarise(self.cells, self._content["decode"])
         self._content["wall_s"] = round(time.monotonic() - self._begin, 1)
         self._content["complete"] = complete
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        try:
-            scratch.write_text(json.dumps(self._content, indent=1, default=str) + "\n", encoding="utf-8")
-            scratch.replace(self.path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        write_atomic(self.path, json.dumps(self._content, indent=1, default=str) + "\n")
 
 
 def _sources() -> dict[str, Any]:

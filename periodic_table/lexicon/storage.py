@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import tomllib
 import zipfile
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from periodic_table.lexicon.protocol import LexiconCorrupt, LexiconMissing
+from periodic_table.storage import write_atomic
 
 SCHEMA = "lexicon.v1"
 SHIPPED = Path(__file__).parent / "data" / "wordnet-3.0-extract.npz"
@@ -117,26 +117,10 @@ def write_snapshot(
     rows = {"schema": SCHEMA, **vars(manifest)}
     # A JSON string is a TOML basic string too; the standard library writes no TOML.
     text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in rows.items())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path.with_name("WORDNET_LICENSE"), licence_text.encode())
-    _write(path, content)
-    _write(path.with_suffix(".toml"), text.encode())
+    write_atomic(path.with_name("WORDNET_LICENSE"), licence_text.encode())
+    write_atomic(path, content)
+    write_atomic(path.with_suffix(".toml"), text.encode())
     return manifest
-
-
-def _write(path: Path, content: bytes) -> None:
-    # As feasibility.store.write_atomic, which this package may not import: experiments stand above what they measure.
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with scratch.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, f"{error.strerror} ({len(content):,} bytes to write)", str(path)) from error
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _remedy(path: Path) -> str:
