@@ -105,6 +105,7 @@ for word in ("tiger.n.02", "siamese_cat.n.01"):
 
 # %%
 def measured(distances: np.ndarray) -> tuple[float, float, float]:
+    """Average distortion, neighbours and ancestors of distances [n, n]."""
     score = path_excess(distances, distances[graph.root])
     return (
         distortion(distances, hops).average,
