@@ -6,7 +6,8 @@
 
 Two stages. First each pattern is trained at each learning rate; the rate that is best on the dev part is its
 own from then on. Then all patterns are trained with each seed, all of a seed before the next, and scored on dev and
-test. Runs are dealt out to the GPUs; each leaves one line in RUNS/runs.jsonl, and lines that are there already are not
+test. Where the runs that choose the rate are as long as the others, they have the first seed, and the chosen one counts
+as its run: it was chosen on dev, so only its score on test is free of the choice. Runs are dealt out to the GPUs; each leaves one line in RUNS/runs.jsonl, and lines that are there already are not
 run again. After so many minutes no run is begun, and the ones in progress stop. The table is printed at the end;
 RUNS/summary.json holds it.
 
@@ -124,7 +125,10 @@ def run_controls(options: Options) -> dict[str, Any]:
     chosen = [specs[name] for name in options.patterns]
     rates = {spec.name: options.rates[0] for spec in chosen}
     if len(options.rates) > 1:
-        tuning = [Job(spec, rate, 1000, options.tune_steps, True) for spec in chosen for rate in options.rates]
+        # Short runs only choose; long ones are runs of the first seed like any other.
+        is_short = options.tune_steps != options.steps
+        seed = 1000 if is_short else options.seeds[0]
+        tuning = [Job(spec, rate, seed, options.tune_steps, is_short) for spec in chosen for rate in options.rates]
         _run_all(tuning, options, deadline)
         for spec in chosen:
             tried = {rate: _read(options.out).get(job.key) for rate, job in _by_rate(tuning, spec)}

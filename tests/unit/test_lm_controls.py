@@ -81,3 +81,11 @@ def test_runs_are_named_by_what_decides_them() -> None:
     job = Job(Spec("window", 8), 2e-3, 1, 100, False)
     assert job.key == "run window lr=0.002 seed=1 steps=100"
     assert dataclasses.replace(job, is_tuning=True).key.startswith("tune ")
+
+
+def test_long_tuning_runs_count_as_runs_of_the_first_seed(options: Options) -> None:
+    run_controls(dataclasses.replace(options, tune_steps=options.steps))
+    lines = [json.loads(line) for line in (options.out / "runs.jsonl").read_text().splitlines()]
+    # Two rates at seed 0, and the better one at seed 1.
+    assert len(lines) == 3 * 2 + 3
+    assert all("test" in line and not line["is_tuning"] for line in lines)
