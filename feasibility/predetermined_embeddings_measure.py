@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from feasibility.predetermined_embeddings_tables import BOUNDARY, PLACES, uses
-from feasibility.predetermined_embeddings_train import Class, encode
+from feasibility.predetermined_embeddings_students import encode
+from feasibility.predetermined_embeddings_train import Class
 from feasibility.toy_world.exact import Law
 from feasibility.toy_world.grammar import OPEN, World
 from feasibility.toy_world.sampling import draw

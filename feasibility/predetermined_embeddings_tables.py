@@ -1,21 +1,22 @@
-"""Tables of word vectors that are known before training, all of one size and one spectrum, and modules that hold them.
+"""Tables of word vectors that are known before training, all of one size and one spectrum.
 
 Axes: `V` entries of the vocabulary (100 places, then BOUNDARY and UNKNOWN), `W` places, `E` width, `K` rank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from feasibility.toy_world.grammar import World
 from periodic_table import coordinates
+
+Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 
 PLACES = 100
 BOUNDARY, UNKNOWN = PLACES, PLACES + 1
@@ -42,6 +43,8 @@ class Condition:
         adapter: whether a learned linear map is applied to the table.
         rank: of the learned part, 0 for no bound.
         unknown: share of the tokens that the model reads as UNKNOWN in training.
+        blocks: of the coordinates, where they are the table.
+        like: the condition whose recipe it is trained with; "" for its own.
     """
 
     table: str = ""
@@ -49,8 +52,12 @@ class Condition:
     adapter: bool = False
     rank: int = 0
     unknown: float = 0.0
+    blocks: tuple[str, ...] = BLOCKS
+    like: str = ""
 
 
+# An output with the rows of the input.
+TIED = "tied"
 CONDITIONS = {
     "learned": Condition(scale=1.0),
     "predetermined": Condition("coordinates"),
@@ -65,8 +72,11 @@ CONDITIONS = {
     "pos": Condition("pos"),
     "ppmi": Condition("ppmi"),
     "learned_rank": Condition(scale=1.0, rank=RANK),
-    "learned_unknown": Condition(scale=1.0, unknown=0.05),
-}
+    "learned_unknown": Condition(scale=1.0, unknown=0.05, like="learned"),
+    **{f"without_{name}": Condition("coordinates", blocks=tuple(b for b in BLOCKS if b != name), like="predetermined")
+       for name in BLOCKS},
+    **{f"only_{name}": Condition("coordinates", blocks=(name,), like="predetermined") for name in BLOCKS},
+}  # fmt: skip
 
 
 class UnknownTable(LookupError):
@@ -74,28 +84,28 @@ class UnknownTable(LookupError):
 
 
 def word_table(
-    kind: str, world: World, dim: int, seed: int, sentences: NDArray[np.int64] | None = None
-) -> NDArray[np.float32]:
+    kind: str,
+    world: World,
+    dim: int,
+    seed: int,
+    sentences: NDArray[np.int64] | None = None,
+    blocks: tuple[str, ...] = BLOCKS,
+) -> Floats32:
     """A table of a kind, for the places of a world.
 
-    Each is sqrt(1 - c) structure + sqrt(c) code. The structure has the `RANK` leading directions of its source, with
-    the singular values of the coordinates whatever the source, in a random subspace; the code is Gaussian. So all
-    differ in which word has which row and in nothing that could be had more cheaply. Exceptions: "orthonormal" is
-    spread as evenly as V rows in E axes can be, and "pos" has fewer directions; both have the same norm.
-
     Args:
-        kind: "coordinates" (of each place's word, `BLOCKS`, each of the same weight), "shuffled"
-            (these, dealt out to other words), "pos" (part of speech alone), "gaussian", "binary", "orthonormal",
-            "ppmi" (what stands near what, counted in `sentences`), "world" (what the grammar itself says of a place:
-            the best that any table could know).
+        kind: "coordinates" (of each place's word), "shuffled" (these, dealt out to other words), "pos" (part of speech
+            alone), "gaussian", "binary", "orthonormal", "ppmi" (what stands near what, counted in `sentences`),
+            "world" (what the grammar itself says of a place: the best that any table could know).
         world: which word stands where. A misaligned world gives each open-class word another's coordinates of the same
             part of speech; "shuffled" takes them from any word.
         dim: E, at least `RANK`.
         seed: of subspace, code and shuffling.
         sentences: [S, L] int64 places, -1 after the end; for "ppmi" alone.
+        blocks: of the coordinates, each of the same weight.
 
     Returns:
-        [V, E] float32 with root mean square `SCALE`; the rows of BOUNDARY and UNKNOWN are Gaussian.
+        [V, E] float32 with root mean square `SCALE`, see `assemble`; the rows of BOUNDARY and UNKNOWN are Gaussian.
 
     Raises:
         UnknownTable: no such kind, or "ppmi" without sentences.
@@ -103,47 +113,78 @@ def word_table(
     """
     if dim < RANK:
         raise ValueError(f"a table of rank {RANK} needs dim >= {RANK}, got {dim}")
-    rng = np.random.default_rng([seed, 7])
-    turn = np.linalg.qr(rng.standard_normal((dim, dim)))[0][:RANK]
-    code = rng.standard_normal((VOCABULARY, dim))
     if kind == "orthonormal":
-        code[:] = 0.0
-        code[:, : min(dim, VOCABULARY)] = np.linalg.qr(rng.standard_normal((VOCABULARY, VOCABULARY)))[0][:, :dim]
-        return _scaled(code)
-    left, values = _directions(kind, world, rng, sentences)
-    structure = np.zeros((VOCABULARY, dim))
-    structure[:PLACES] = (left * values) @ turn
-    structure[PLACES:] = rng.standard_normal((2, dim))
-    return _scaled(np.sqrt(1 - CODE_SHARE) * _scaled(structure) + np.sqrt(CODE_SHARE) * _scaled(code))
+        return evenly_spread(VOCABULARY, dim, 2, seed)
+    return assemble(lambda rng: _directions(kind, world, rng, sentences, blocks), dim, 2, seed)
 
 
-def _scaled(table: NDArray[np.float64]) -> NDArray[np.float32]:
+def assemble(
+    directions: Callable[[np.random.Generator], tuple[Floats, Floats]], dim: int, others: int, seed: int
+) -> Floats32:
+    """A table of sqrt(1 - c) structure + sqrt(c) code.
+
+    The structure has the leading directions of its source, with the singular values of the coordinates whatever the
+    source, in a random subspace; the code is Gaussian. So all tables differ in which word has which row and in nothing
+    that could be had more cheaply. Exceptions: `evenly_spread`, and part of speech alone, which has fewer directions;
+    both have the same norm.
+
+    Args:
+        directions: makes [W, K] orthonormal columns and [K] singular values.
+        dim: E, at least K.
+        others: further entries after the W words, with Gaussian rows.
+        seed: of subspace and code.
+
+    Returns: [W + others, E] float32.
+    """
+    rng, chosen = np.random.default_rng([seed, 7]), np.random.default_rng([seed, 8])
+    left, values = directions(chosen)
+    words, rank = left.shape
+    turn = np.linalg.qr(rng.standard_normal((dim, dim)))[0][:rank]
+    code = rng.standard_normal((words + others, dim))
+    structure = np.vstack([(left * values) @ turn, rng.standard_normal((others, dim))])
+    mixed = np.sqrt(1 - CODE_SHARE) * _scaled(structure, others) + np.sqrt(CODE_SHARE) * _scaled(code, others)
+    return _scaled(mixed, others)
+
+
+def evenly_spread(vocabulary: int, dim: int, others: int, seed: int) -> Floats32:
+    """[V, E] rows of an orthogonal matrix: spread as evenly as V rows in E axes can be."""
+    code = np.zeros((vocabulary, dim))
+    square = np.random.default_rng([seed, 7]).standard_normal((vocabulary, vocabulary))
+    code[:, : min(dim, vocabulary)] = np.linalg.qr(square)[0][:, :dim]
+    return _scaled(code, others)
+
+
+def _scaled(table: Floats | Floats32, others: int) -> Floats32:
     table = table.copy()
-    for rows in (slice(0, PLACES), slice(PLACES, None)):
+    words = len(table) - others
+    for rows in (slice(0, words), slice(words, None)):
         table[rows] *= SCALE / np.sqrt(np.square(table[rows]).mean())
     return table.astype(np.float32)
 
 
 def _directions(
-    kind: str, world: World, rng: np.random.Generator, sentences: NDArray[np.int64] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """[W, K] orthonormal columns and [K] singular values."""
+    kind: str,
+    world: World,
+    rng: np.random.Generator,
+    sentences: NDArray[np.int64] | None,
+    blocks: tuple[str, ...] = BLOCKS,
+) -> tuple[Floats, Floats]:
     left, values = _coordinate_directions()
     left = left[world.own]
     if kind == "coordinates":
-        return left, values
+        return (left if blocks == BLOCKS else leading(_balanced(blocks), RANK)[0][world.own]), values
     if kind == "shuffled":
         return left[rng.permutation(PLACES)], values
     if kind == "world":
-        return _leading(np.hstack([_one_hot(world.pos), uses(world)]))[0], values
+        return leading(np.hstack([one_hot(world.pos), uses(world)]), RANK)[0], values
     if kind == "pos":
-        return _leading(_one_hot(world.pos))
+        return leading(one_hot(world.pos), RANK)
     if kind == "gaussian":
-        return _leading(rng.standard_normal((PLACES, 4 * RANK)))[0], values
+        return leading(rng.standard_normal((PLACES, 4 * RANK)), RANK)[0], values
     if kind == "binary":
-        return _leading(rng.choice(np.array([-1.0, 1.0]), (PLACES, 4 * RANK)))[0], values
+        return leading(rng.choice(np.array([-1.0, 1.0]), (PLACES, 4 * RANK)), RANK)[0], values
     if kind == "ppmi" and sentences is not None:
-        return _leading(_ppmi(sentences))[0], values
+        return leading(mutual_information(sentences, PLACES), RANK)[0], values
     raise UnknownTable(
         f"no table {kind!r}; there are coordinates, world, shuffled, pos, gaussian, binary, orthonormal and, with "
         "sentences, ppmi"
@@ -151,43 +192,58 @@ def _directions(
 
 
 @cache
-def _balanced() -> NDArray[np.float64]:
-    """[W, axes] coordinates of the table's words in their own places, each block of total variance 1."""
+def _balanced(blocks: tuple[str, ...] = BLOCKS) -> Floats:
+    """[W, axes] coordinates of the table's words in their own places."""
     from feasibility.toy_world.grammar import build_world
 
     words, tags = zip(*build_world().words, strict=True)
-    parts = [coordinates.matrix(words, tags, (name,)) for name in BLOCKS]
+    return balanced(words, tags, blocks)
+
+
+def balanced(words: Sequence[str], tags: Sequence[str], blocks: tuple[str, ...]) -> Floats:
+    """[W, axes] coordinates of words, each block centred and of total variance 1."""
+    parts = [coordinates.matrix(words, tags, (name,)) for name in blocks]
     centred = [part - part.mean(axis=0) for part in parts]
     return np.hstack([part / np.sqrt(np.square(part).sum(axis=1).mean()) for part in centred])
 
 
 @cache
-def _coordinate_directions() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return _leading(_balanced())
+def _coordinate_directions() -> tuple[Floats, Floats]:
+    return leading(_balanced(), RANK)
 
 
-def uses(world: World) -> NDArray[np.float64]:
+def uses(world: World) -> Floats:
     """[W, 4 W] 0 or 1: what each place selects and what selects it, in both kinds."""
     return np.hstack([part for table in world.licensed.astype(float) for part in (table, table.T)])
 
 
-def _one_hot(labels: Sequence[str]) -> NDArray[np.float64]:
+def one_hot(labels: Sequence[str]) -> Floats:
+    """[W, kinds] 0 or 1."""
     return np.array([[float(label == other) for other in sorted(set(labels))] for label in labels])
 
 
-def features(world: World) -> NDArray[np.float64]:
+def features(world: World) -> Floats:
     """[W, axes] float64, the coordinates of the word in each place: what side information there is."""
     return _balanced()[world.own]
 
 
-def _leading(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def leading(matrix: Floats, rank: int) -> tuple[Floats, Floats]:
+    """The strongest directions of a matrix without its mean row: [W, K] left vectors and [K] singular values.
+
+    Directions that it does not have are 0.
+    """
     left, values, _ = np.linalg.svd(matrix - matrix.mean(axis=0), full_matrices=False)
-    kept = values[:RANK] * (values[:RANK] > 1e-9 * values[0])
-    return np.pad(left[:, :RANK], ((0, 0), (0, RANK - len(kept)))), np.pad(kept, (0, RANK - len(kept)))
+    kept = values[:rank] * (values[:rank] > 1e-9 * values[0])
+    missing = rank - len(kept)
+    return np.pad(left[:, :rank] * (kept > 0), ((0, 0), (0, missing))), np.pad(kept, (0, missing))
 
 
-def _ppmi(sentences: NDArray[np.int64]) -> NDArray[np.float64]:
+def mutual_information(sentences: NDArray[np.int64], words: int) -> Floats:
     """[W, 4 W] positive mutual information with the words one and two before and after.
+
+    Args:
+        sentences: [S, L] int64 in [0, W), -1 for what is no word.
+        words: W.
 
     Source: Bullinaria and Levy (2007).
     """
@@ -195,70 +251,10 @@ def _ppmi(sentences: NDArray[np.int64]) -> NDArray[np.float64]:
     for gap in (1, 2):
         first, second = sentences[:, :-gap].ravel(), sentences[:, gap:].ravel()
         both = (first >= 0) & (second >= 0)
-        counts = np.zeros((PLACES, PLACES))
-        np.add.at(counts, (first[both], second[both]), 1.0)
+        pairs = first[both] * words + second[both]
+        counts = np.bincount(pairs, minlength=words**2).reshape(words, words).astype(np.float64)
         parts += [counts, counts.T]
     counts = np.hstack(parts)
     expected = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / counts.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.nan_to_num(np.maximum(np.log(counts / expected), 0.0), posinf=0.0), dtype=np.float64)
-
-
-class Table(nn.Module):
-    """Word vectors of which any part may be known beforehand: rows = (fixed + scale * free P)(1 + on A).
-
-    All conditions have the same tensors, so that models of several conditions can be trained in one batch.
-
-    Args:
-        condition: which parts are learned.
-        fixed: [V, E], the table where there is one.
-        generator: of the learned part where there is no table.
-    """
-
-    fixed: Tensor
-    scale: Tensor
-    project: Tensor
-    adapted: Tensor
-
-    def __init__(self, condition: Condition, fixed: NDArray[np.float32] | None, dim: int, generator: torch.Generator):
-        super().__init__()
-        start = torch.zeros(VOCABULARY, dim) if fixed is None else torch.as_tensor(fixed)
-        project = torch.eye(dim)
-        if condition.rank:
-            basis = torch.linalg.qr(torch.randn(dim, dim, generator=generator))[0][:, : condition.rank]
-            project = basis @ basis.T
-        self.register_buffer("fixed", start)
-        self.register_buffer("scale", torch.tensor(condition.scale))
-        self.register_buffer("project", project)
-        self.register_buffer("adapted", torch.tensor(float(condition.adapter)))
-        noise = LEARNED_SCALE * torch.randn(VOCABULARY, dim, generator=generator)
-        self.free = nn.Parameter(noise if fixed is None else torch.zeros(VOCABULARY, dim))
-        self.adapter = nn.Parameter(torch.zeros(dim, dim))
-
-    def rows(self) -> Tensor:
-        """[V, E], as the model reads them now."""
-        rows = self.fixed + self.scale * self.free @ self.project
-        return rows + self.adapted * (rows @ self.adapter)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """[B, N] int64 -> [B, N, E]."""
-        return nn.functional.embedding(tokens, self.rows())
-
-
-class Output(nn.Module):
-    """Logits from a table of word vectors, after a learned map where the table is frozen; and a learned bias.
-
-    Args:
-        condition, fixed, dim, generator: as for `Table`.
-    """
-
-    def __init__(self, condition: Condition, fixed: NDArray[np.float32] | None, dim: int, generator: torch.Generator):
-        super().__init__()
-        # Without the map a frozen output could neither turn nor sharpen its logits.
-        self.table = Table(condition, fixed, dim, generator)
-        self.table.adapted.fill_(float(fixed is not None))
-        self.bias = nn.Parameter(torch.zeros(VOCABULARY))
-
-    def forward(self, states: Tensor) -> Tensor:
-        """[B, N, E] -> [B, N, V]."""
-        return states @ self.table.rows().T + self.bias

@@ -3,16 +3,17 @@
 A model of 0.1M parameters leaves a GPU idle. `torch.func` stacks the parameters of S models, and one pass serves all of
 them; the sum of their losses has the gradients of each. Nothing passes from model to model, but for rounding.
 
-Axes: `S` models, `B` sentences of a batch, `N` = 11 positions, `V` vocabulary, `E` width.
+Axes: `S` models, `B` sentences of a batch, `N` positions, `n` sentences in all, `V` vocabulary, `E` width.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,21 +24,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 from feasibility.lm.model import LanguageModel, ModelConfig
-from feasibility.predetermined_embeddings_tables import (
-    BOUNDARY,
-    CONDITIONS,
-    UNKNOWN,
-    VOCABULARY,
-    Output,
-    Table,
-    word_table,
-)
-from feasibility.toy_world.grammar import World
-from feasibility.toy_world.sampling import LONGEST
+from feasibility.predetermined_embeddings_sides import Output, Table
+from feasibility.predetermined_embeddings_students import IGNORED, Reading
+from feasibility.predetermined_embeddings_tables import CONDITIONS, TIED, Floats32
 
-IGNORED = -100
 WARMUP = 30
 BETAS = (0.9, 0.98)
+
+
+class OutOfTime(RuntimeError):
+    """A training that the deadline overtook."""
 
 
 @dataclass(frozen=True)
@@ -63,27 +59,41 @@ class Recipe:
     checks: int = 10
 
 
-@dataclass(frozen=True)
-class Student:
-    """One model of a batch.
+class Learner(Protocol):
+    """One model of a batch before its training."""
 
-    Args:
-        condition: of the input, a name in `CONDITIONS`.
-        output: of the output.
-        world: whose words stand in the places.
-        sentences: [n, 10] int64, what it learns from; -1 after the end.
-        dev: [D, 10] int64, what chooses the state that is kept; without the silent places.
-        silent: [W] bool, places that it is never asked for: they are taken out of the softmax in training.
-        seed: of its parameters, table, order of sentences and dropout.
-    """
+    @property
+    def condition(self) -> str:
+        """Of the input, a name in `CONDITIONS`."""
 
-    condition: str
-    output: str
-    world: World
-    sentences: NDArray[np.int64]
-    dev: NDArray[np.int64]
-    silent: NDArray[np.bool_]
-    seed: int
+    @property
+    def output(self) -> str:
+        """Of the output: such a name, or "tied" for the rows of the input."""
+
+    @property
+    def seed(self) -> int:
+        """Of parameters, order and dropout."""
+
+    @property
+    def words(self) -> int:
+        """Entries that are words: the first of the vocabulary."""
+
+    @property
+    def unknown(self) -> int:
+        """The entry for unknown words."""
+
+    @property
+    def mute(self) -> NDArray[np.bool_]:
+        """[V], what it is never asked for."""
+
+    def reading(self) -> Reading:
+        """Inputs and targets to learn from, [n, N] each; targets are IGNORED where nothing is scored."""
+
+    def checking(self) -> Reading:
+        """The same to choose a state by, [D, N]."""
+
+    def table(self, side: int, dim: int) -> Floats32 | None:
+        """[V, E] of the input (0) or the output (1), or None where it is learned from nothing."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ class Class:
     def logits(self, tokens: Tensor) -> Tensor:
         """What every model says to the same tokens: [B, N] int64 -> [S, B, N, V], without gradients."""
         with torch.no_grad():
-            every = tokens.to(self.start.device).expand(len(self.start), -1, -1)
+            every = tokens.long().to(self.start.device).expand(len(self.start), -1, -1)
             return self.call(self.parameters, self.buffers, every)
 
     def pick(self, model: int) -> Class:
@@ -130,78 +140,70 @@ class Class:
         return _rows(self.parameters, self.buffers)
 
 
-def encode(sentences: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-    """Sentences of places as inputs, which begin with BOUNDARY, and targets, which end with it; [B, 11] int64 each."""
-    inputs = np.full((len(sentences), LONGEST + 1), BOUNDARY)
-    targets = np.full((len(sentences), LONGEST + 1), IGNORED)
-    inputs[:, 1:] = np.where(sentences >= 0, sentences, BOUNDARY)
-    targets[:, :-1] = np.where(sentences >= 0, sentences, IGNORED)
-    targets[np.arange(len(sentences)), (sentences >= 0).sum(axis=1)] = BOUNDARY
-    return torch.as_tensor(inputs), torch.as_tensor(targets)
-
-
 def teach(
-    students: Sequence[Student],
+    students: Sequence[Learner],
     recipe: Recipe,
     epochs: float,
     device: str = "cpu",
+    rates: Sequence[float] = (),
+    deadline: float = math.inf,
 ) -> Class:
-    """Train students that have equally many sentences.
+    """Train students that have equally much to read.
 
     Args:
         students: S of them.
         recipe: the same for all.
-        epochs: passes over the sentences.
+        epochs: passes over what they read.
         device: of torch.
+        rates: [S] largest learning rate of each, instead of the recipe's.
+        deadline: of `time.monotonic()`.
 
     Raises:
-        ValueError: the students have different numbers of sentences, or of dev sentences.
+        ValueError: the students differ in how much they read, learn from or check by.
+        OutOfTime: the deadline passed before the last step.
 
     Cost: 6 n parameters a token.
     """
-    sizes = {(len(student.sentences), len(student.dev)) for student in students}
-    if len(sizes) != 1:
-        raise ValueError(f"students need equally many sentences, to learn from and to check, got {sorted(sizes)}")
-    models = [_model(student, recipe).to(device) for student in students]
+    text, dev = _Text(students, device), _stacked([student.checking() for student in students], device)
+    models = [_model(student, recipe, text.length).to(device) for student in students]
     parameters, buffers = stack_module_state(models)
     call = _caller(models[0])
-    optimiser = _AdamW(parameters, recipe.weight_decay)
+    optimiser = _AdamW(parameters, recipe.weight_decay, torch.tensor(rates or [recipe.lr] * len(students)).to(device))
     mute = _mute(students, device)
-    steps = max(1, math.ceil(epochs * sizes.pop()[0] / recipe.batch))
+    steps = max(1, math.ceil(epochs * text.count / recipe.batch))
     when = {math.ceil((number + 1) * steps / recipe.checks) for number in range(recipe.checks)}
-    pairs = [encode(student.dev) for student in students]
-    dev_inputs, dev_targets = (torch.stack(x).to(device) for x in zip(*pairs, strict=True))
     best, lowest = {name: p.detach().clone() for name, p in parameters.items()}, torch.full((len(students),), math.inf)
-    start, history, tokens, read = _rows(parameters, buffers), [], [], 0
+    start, history, tokens = _rows(parameters, buffers), [], []
     torch.manual_seed(students[0].seed)
-    for step, (inputs, targets) in zip(range(1, steps + 1), _batches(students, recipe.batch), strict=False):
-        _losses(call(parameters, buffers, inputs.to(device)) + mute, targets.to(device)).sum().backward()  # type: ignore[no-untyped-call]
-        optimiser.step(recipe.lr * _rate(step, steps))
-        read += int((targets[0] != IGNORED).sum())
+    for step in range(1, steps + 1):
+        if time.monotonic() > deadline:
+            raise OutOfTime(f"step {step:,} of {steps:,} when the time was over")
+        inputs, targets = text.batch(recipe.batch)
+        _losses(call(parameters, buffers, inputs) + mute, targets).sum().backward()  # type: ignore[no-untyped-call]
+        optimiser.step(_rate(step, steps))
         if step in when:
-            found = _evaluate(models[0], call, parameters, buffers, dev_inputs, dev_targets, mute)
+            found = _evaluate(models[0], call, parameters, buffers, *dev, mute)
             better = torch.nonzero(found < lowest)[:, 0].to(device)
             lowest = torch.minimum(lowest, found)
             for name, p in parameters.items():
                 best[name][better] = p.detach()[better]
             history.append(found.numpy().astype(np.float64))
-            tokens.append(read)
+            tokens.append(int(text.read))
     models[0].eval()
     return Class(best, buffers, np.array(history), np.array(tokens), start, call)
 
 
-def _model(student: Student, recipe: Recipe) -> LanguageModel:
+def _model(student: Learner, recipe: Recipe, length: int) -> LanguageModel:
     """Models of one seed have the same blocks, whatever their tables."""
     generator = torch.Generator().manual_seed(student.seed)
-    sides = []
-    for number, (make, name) in enumerate(((Table, student.condition), (Output, student.output))):
-        condition, fixed = CONDITIONS[name], None
-        if condition.table:
-            fixed = word_table(condition.table, student.world, recipe.dim, 2 * student.seed + number, student.sentences)
-        sides.append(make(condition, fixed, recipe.dim, generator))
+    shape = len(student.mute), recipe.dim
+    tied = student.output == TIED
+    first = Table(CONDITIONS[student.condition], student.table(0, recipe.dim), shape, generator)
+    condition = CONDITIONS[student.condition if tied else student.output]
+    last = Output(condition, student.table(1, recipe.dim), shape, generator, first, tied=tied)
     torch.manual_seed(student.seed)
-    config = ModelConfig(VOCABULARY, recipe.dim, recipe.layers, recipe.heads, recipe.dropout, max_length=LONGEST + 1)
-    return LanguageModel(config, *sides)
+    config = ModelConfig(shape[0], recipe.dim, recipe.layers, recipe.heads, recipe.dropout, max_length=length)
+    return LanguageModel(config, first, last)
 
 
 def _caller(model: LanguageModel) -> Callable[[dict[str, Tensor], dict[str, Tensor], Tensor], Tensor]:
@@ -226,23 +228,25 @@ class _AdamW:
     Source: Loshchilov and Hutter (2019).
     """
 
-    def __init__(self, parameters: dict[str, Tensor], weight_decay: float) -> None:
+    def __init__(self, parameters: dict[str, Tensor], weight_decay: float, rates: Tensor) -> None:
         # A stacked matrix has three axes. Tables, norms and biases do not decay.
         decays = {name: weight_decay * (name.startswith("blocks") and p.dim() == 3) for name, p in parameters.items()}
         self._rows = [(p, torch.zeros_like(p), torch.zeros_like(p), decays[name]) for name, p in parameters.items()]
-        self._steps = 0
+        self._rates, self._steps = rates, 0
 
     @torch.no_grad()
-    def step(self, lr: float) -> None:
-        """Update by the gradients and forget them."""
+    def step(self, share: float) -> None:
+        """Update by the gradients, at a share of each model's learning rate, and forget them."""
         self._steps += 1
         first, second = 1.0 - BETAS[0] ** self._steps, 1.0 - BETAS[1] ** self._steps
         for p, mean, square, decay in self._rows:
             assert p.grad is not None
             mean.lerp_(p.grad, 1.0 - BETAS[0])
             square.mul_(BETAS[1]).addcmul_(p.grad, p.grad, value=1.0 - BETAS[1])
-            p.mul_(1.0 - lr * decay)
-            p.addcdiv_(mean, (square / second).sqrt_().add_(1e-8), value=-lr / first)
+            rates = share * self._rates.view(-1, *[1] * (p.dim() - 1))
+            if decay:
+                p.mul_(1.0 - rates * decay)
+            p.sub_((square / second).sqrt_().add_(1e-8).reciprocal_().mul_(mean).mul_(rates / first))
             p.grad = None
 
 
@@ -253,13 +257,10 @@ def _rate(step: int, steps: int) -> float:
     return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def _mute(students: Sequence[Student], device: str) -> Tensor:
-    """[S, 1, 1, V]: minus infinity for what a student is never asked for; UNKNOWN is such for all."""
-    mute = torch.zeros(len(students), 1, 1, VOCABULARY)
-    mute[..., UNKNOWN] = -math.inf
-    for number, student in enumerate(students):
-        mute[number, ..., : len(student.silent)][..., torch.as_tensor(student.silent)] = -math.inf
-    return mute.to(device)
+def _mute(students: Sequence[Learner], device: str) -> Tensor:
+    """[S, 1, 1, V]: minus infinity for what a student is never asked for."""
+    never = torch.as_tensor(np.array([student.mute for student in students]))
+    return torch.zeros(never.shape).masked_fill(never, -math.inf)[:, None, None].to(device)
 
 
 def _losses(logits: Tensor, targets: Tensor) -> Tensor:
@@ -272,28 +273,58 @@ def _evaluate(model: LanguageModel, call: Any, parameters: Any, buffers: Any, in
               mute: Tensor) -> Tensor:  # fmt: skip
     model.eval()
     with torch.no_grad():
-        found = _losses(call(parameters, buffers, inputs) + mute, targets).cpu()
+        found = _losses(call(parameters, buffers, inputs.long()) + mute, targets.long()).cpu()
     model.train()
     return found
 
 
-def _batches(students: Sequence[Student], size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Without end; students of one seed read in the same order, and UNKNOWN falls on the same tokens."""
-    encoded = [encode(student.sentences) for student in students]
-    share = torch.tensor([CONDITIONS[student.condition].unknown for student in students])
-    generators = [np.random.default_rng([student.seed, 11]) for student in students]
-    count, queues = len(students[0].sentences), [np.zeros(0, np.int64)] * len(students)
-    while True:
-        inputs, targets = [], []
-        for number, rng in enumerate(generators):
-            while len(queues[number]) < size:
-                queues[number] = np.concatenate([queues[number], rng.permutation(count)])
-            chosen, queues[number] = queues[number][:size], queues[number][size:]
-            drops = torch.as_tensor(rng.random((size, LONGEST + 1))) < share[number]
-            read, asked = encoded[number][0][chosen], encoded[number][1][chosen]
-            inputs.append(torch.where(drops & (read != BOUNDARY), UNKNOWN, read))
-            targets.append(asked)
-        yield torch.stack(inputs), torch.stack(targets)
+class _Text:
+    """What the students of a batch read, in order; those of one seed read alike, and UNKNOWN falls on the same tokens.
+
+    Args:
+        students: S.
+        device: of the batches.
+    """
+
+    def __init__(self, students: Sequence[Learner], device: str) -> None:
+        self._inputs, self._targets = _stacked([student.reading() for student in students], device)
+        self.count, self.length = self._inputs.shape[1:]
+        self._words, self._unknown = students[0].words, students[0].unknown
+        self._device, self.read = device, 0
+        self._rows = torch.arange(len(students), device=device)[:, None]
+        share = [CONDITIONS[student.condition].unknown for student in students]
+        self._share, self._drops = torch.tensor(share, device=device)[:, None, None], any(share)
+        seeds = list(dict.fromkeys(student.seed for student in students))
+        self._rngs = [np.random.default_rng([seed, 11]) for seed in seeds]
+        self._of = np.array([seeds.index(student.seed) for student in students])
+        self._queues = [np.zeros(0, np.int64)] * len(seeds)
+        # Scored tokens of each of the first student's sentences.
+        self._tokens = (self._targets[0] != IGNORED).sum(1).cpu().numpy()
+
+    def batch(self, size: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets [S, B, N] int64 of the next step."""
+        for number, rng in enumerate(self._rngs):
+            while len(self._queues[number]) < size:
+                self._queues[number] = np.concatenate([self._queues[number], rng.permutation(self.count)])
+        chosen = np.array([queue[:size] for queue in self._queues])[self._of]
+        self._queues = [queue[size:] for queue in self._queues]
+        self.read += int(self._tokens[chosen[0]].sum())
+        where = torch.as_tensor(chosen).to(self._device)
+        inputs, targets = self._inputs[self._rows, where].long(), self._targets[self._rows, where].long()
+        if self._drops:
+            drawn = np.array([rng.random((size, self.length), np.float32) for rng in self._rngs])[self._of]
+            drops = (torch.as_tensor(drawn).to(self._device) < self._share) & (inputs < self._words)
+            inputs = torch.where(drops, self._unknown, inputs)
+        return inputs, targets
+
+
+def _stacked(readings: Sequence[Reading], device: str) -> tuple[Tensor, Tensor]:
+    """[S, n, N] int16 twice."""
+    shapes = sorted({inputs.shape for inputs, _ in readings})
+    if len(shapes) != 1:
+        raise ValueError(f"students need equally many sentences, to learn from and to check, got {shapes}")
+    inputs, targets = (torch.as_tensor(np.stack(side)).to(device) for side in zip(*readings, strict=True))
+    return inputs, targets
 
 
 def _rows(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:

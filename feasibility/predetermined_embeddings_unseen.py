@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from feasibility.predetermined_embeddings_measure import Floats, divergence, says
 from feasibility.predetermined_embeddings_tables import PLACES, UNKNOWN, features
-from feasibility.predetermined_embeddings_train import Class, encode
+from feasibility.predetermined_embeddings_students import encode
+from feasibility.predetermined_embeddings_train import Class
 from feasibility.toy_world.exact import Law, NotInWorld
 from feasibility.toy_world.grammar import World
 from feasibility.toy_world.sampling import LONGEST, draw

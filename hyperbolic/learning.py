@@ -12,6 +12,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -140,16 +141,23 @@ def _first_points(graph: Graph, geometry: Geometry, dim: int, recipe: Recipe) ->
     if recipe.start == "random":
         points = rng.uniform(-1e-3, 1e-3, (len(graph), dim))
     elif geometry == "euclidean":
-        points = classical_scaling(hop_distances(graph), dim)
+        points = _scaled(graph, dim).copy()
         points += 0.01 * np.abs(points).max() * rng.standard_normal(points.shape)
     else:
-        points = _tree_start(graph, dim, recipe)
+        points = _tree_start(graph, dim, RADIUS_LIMIT[recipe.dtype], recipe.seed)
     if geometry == "lorentz":
         points = to_lorentz(points)
     return points.astype(recipe.dtype), bias.astype(recipe.dtype)
 
 
-def _tree_start(graph: Graph, dim: int, recipe: Recipe) -> NDArray[np.float64]:
+# Several learners often start from the same few layouts: kept, since each costs as much as several epochs.
+@lru_cache(maxsize=8)
+def _scaled(graph: Graph, dim: int) -> NDArray[np.float64]:
+    return classical_scaling(hop_distances(graph), dim)
+
+
+@lru_cache(maxsize=8)
+def _tree_start(graph: Graph, dim: int, limit: float, seed: int) -> NDArray[np.float64]:
     """The spanning tree laid out around its root with edges of START_TAU, or shorter where the clamp asks for it."""
     tree = spanning_tree(graph)
     order, parent = hops_from(tree, tree.root)
@@ -157,10 +165,10 @@ def _tree_start(graph: Graph, dim: int, recipe: Recipe) -> NDArray[np.float64]:
     for node in order[1:]:
         depth[node] = depth[parent[node]] + 1
     # Turning corrections can make a way longer than its edges; half of the room is kept for them and for learning.
-    room = RADIUS_LIMIT[recipe.dtype] / depth.max()
+    room = limit / depth.max()
     if dim == 2:
         return layout_wedges(tree, min(START_TAU, 0.9 * room))[0]
-    return construct(tree, dim, tree.root, min(START_TAU, 0.8 * room), recipe.seed, correct_turns=False).points
+    return construct(tree, dim, tree.root, min(START_TAU, 0.8 * room), seed, correct_turns=False).points
 
 
 def _description(graph: Graph, geometry: Geometry, dim: int, recipe: Recipe, run: Descent) -> dict[str, Any]:

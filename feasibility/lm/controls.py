@@ -7,8 +7,9 @@
 Two stages. First each pattern is trained at each learning rate; the rate that is best on the dev part is its
 own from then on. Then all patterns are trained with each seed, all of a seed before the next, and scored on dev and
 test. Where the runs that choose the rate are as long as the others, they have the first seed, and the chosen one counts
-as its run: it was chosen on dev, so only its score on test is free of the choice. Runs are dealt out to the GPUs; each leaves one line in RUNS/runs.jsonl, and lines that are there already are not
-run again. After so many minutes no run is begun, and the ones in progress stop. The table is printed at the end;
+as its run: it was chosen on dev, so only its score on test is free of the choice. Runs are dealt out to the GPUs; each
+leaves one line in RUNS/runs.jsonl, and lines that are there already are not run again. After so many minutes no run is
+begun, and the ones in progress stop. The table is printed at the end;
 RUNS/summary.json holds it.
 
 Needs torch and numpy alone (and tyro for the command line): elsewhere call `run_controls(Options(...))`.
