@@ -68,14 +68,28 @@ class Isotopes:
         self._lemma = {lemma: place * len(_FILE) for place, lemma in enumerate(lemmas)}
         self._lemmas = list(lemmas)
         self._key: list[int] = key[begins].tolist()
+        self._file = key[begins] % len(_FILE)
+        self._names: dict[int, str] = {}
 
     def __contains__(self, lemma: str) -> bool:
         return lemma in self._lemma
 
     def entry(self, lemma: str, pos: str) -> int:
         """Row of a word in a part of speech (n, v, a or r); -1 where WordNet has none."""
-        place = self._lemma.get(normal(lemma))
+        place = self._place(lemma)
         return -1 if place is None else self._entry[place + _FILE[pos]]
+
+    def _place(self, lemma: str) -> int | None:
+        # Most questions are of words in lower case, and most of these of words that there are not.
+        place = self._lemma.get(lemma)
+        if place is None and not (isinstance(lemma, str) and lemma.islower() and " " not in lemma):
+            place = self._lemma.get(normal(lemma))
+        return place
+
+    def are_verbs(self, entries: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of some entries are verbs; -1 is none."""
+        verbs: NDArray[np.bool_] = (entries >= 0) & (self._file[entries] == _FILE["v"])
+        return verbs
 
     def lemma(self, entry: int) -> str:
         """The base form of an entry."""
@@ -86,7 +100,7 @@ class Isotopes:
 
         share = (tagged + senses) / sum of the same over the parts of speech
         """
-        place = self._lemma.get(normal(lemma))
+        place = self._place(lemma)
         if place is None:
             return [0.0] * len(_FILE)
         entries = self._entry[place : place + len(_FILE)]
@@ -98,21 +112,28 @@ class Isotopes:
         """The senses of an entry, the likeliest first."""
         if entry < 0:
             return ()
-        places = range(self.start[entry], self.start[entry + 1])
+        first, end = self.start[entry : entry + 2].tolist()
+        synsets = self.synset[first:end]
         isotopes = [
-            Isotope(self.name(synset), self.lexnames[self.synset_lexname[synset]], probability)
-            for synset, probability in zip(
-                self.synset[places.start : places.stop].tolist(),
-                self.probability[places.start : places.stop].tolist(),
+            Isotope(self.name(synset), self.lexnames[file], probability)
+            for synset, file, probability in zip(
+                synsets.tolist(),
+                self.synset_lexname[synsets].tolist(),
+                self.probability[first:end].tolist(),
                 strict=True,
             )
         ]
-        return tuple(sorted(isotopes, key=lambda isotope: -isotope.probability))
+        if len(isotopes) > 1:
+            isotopes.sort(key=lambda isotope: -isotope.probability)
+        return tuple(isotopes)
 
     def name(self, synset: int) -> str:
         """Name of a synset, such as "dog.n.01"."""
-        first = self.forms[self.synset_forms[self._first[synset]]].lower()
-        return f"{first}.{POS[self.synset_pos[synset]]}.{self._number[synset]:02d}"
+        name = self._names.get(synset)
+        if name is None:
+            first = self.forms[self.synset_forms[self._first[synset]]].lower()
+            name = self._names[synset] = f"{first}.{POS[self.synset_pos[synset]]}.{self._number[synset]:02d}"
+        return name
 
     def place(self, name: str) -> int:
         """The place of a synset.

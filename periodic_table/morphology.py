@@ -96,6 +96,8 @@ def cell(lemma: str, upos: str) -> str:
     return "0" if upos == "NUM" and any(character.isdigit() for character in lemma) else lemma
 
 
+# A word is asked for by the tagger, for its base form, and as a part of others.
+@functools.lru_cache(maxsize=200_000)
 def morphy(word: str, pos: str, isotopes: Isotopes) -> str | None:
     """The base form of a word of WordNet's parts of speech; None where WordNet has no such word.
 
@@ -115,7 +117,7 @@ def morphy(word: str, pos: str, isotopes: Isotopes) -> str | None:
 def _detached(word: str, pos: str, isotopes: Isotopes, endings: Sequence[tuple[str, str]]) -> str | None:
     for ending, base in endings:
         if word.endswith(ending):
-            candidate = word[: len(word) - len(ending)] + base
+            candidate = word[: -len(ending)] + base
             if candidate and isotopes.entry(candidate, pos) >= 0:
                 return candidate
     return None

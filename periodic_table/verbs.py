@@ -68,7 +68,11 @@ def frame_features(entries: NDArray[np.int64]) -> NDArray[np.float64]:
 
     A frame that WordNet gives to one word of a synset alone counts for all its words.
     """
-    return load_isotopes().spread(entries, _allowed())
+    isotopes = load_isotopes()
+    out = np.zeros((len(entries), len(FRAMES)))
+    verbs = np.flatnonzero(isotopes.are_verbs(entries))
+    out[verbs] = isotopes.spread(entries[verbs], _allowed())
+    return out
 
 
 @functools.cache

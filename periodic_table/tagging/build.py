@@ -75,7 +75,7 @@ def build(train: list[Tagged], seed: int) -> dict[str, tuple[Tagger, Arrays]]:
 def _looks(train: list[Tagged], counts: FormCounts, seed: int) -> Arrays:
     words = [(normal(form), tag) for sentence in train for form, tag in sentence]
     rare = [(form, tag) for form, tag in words if counts.forms[form].sum() <= RARE]
-    features = [look_features(form) for form, _ in rare]
+    features = [np.array(look_features(form), dtype=np.uint64) for form, _ in rare]
     return pack(*fit(_examples(features, [tag for _, tag in rare]), Recipe(rarest=2), seed), LEAST["type-level"])
 
 
@@ -93,7 +93,9 @@ def window_examples(texts: list[Tagged], templates: tuple[Template, ...], counts
     for text in texts:
         forms = [normal(form) for form, _ in text]
         around = joined(np.array([of_word(form) for form in forms], dtype=np.uint64), templates)
-        features += [np.concatenate([own(form), row]) for form, row in zip(forms, around, strict=True)]
+        features += [
+            np.concatenate([np.array(own(form), dtype=np.uint64), row]) for form, row in zip(forms, around, strict=True)
+        ]
         tags += [tag for _, tag in text]
     return _examples(features, tags)
 

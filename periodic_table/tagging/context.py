@@ -43,15 +43,15 @@ BOTH: tuple[Template, ...] = (
 RIGHT: tuple[Template, ...] = tuple(tuple((name, -place) for name, place in template) for template in LEFT)
 
 
-def own_features(form: str, counts: FormCounts) -> Hashes:
-    """All features of a word that need no neighbour, its name among them if it was seen twice."""
+def own_features(form: str, counts: FormCounts) -> list[int]:
+    """Hashes of all features of a word that need no neighbour, its name among them if it was seen twice."""
     word = form.lower()
     features = inner(form)
     if counts.times(word) >= 2:
         features.append(f"word {word}")
         if form != word and form in counts.forms:
             features.append(f"form {form}")
-    return np.array([hashed(feature) for feature in features], dtype=np.uint64)
+    return list(map(hashed, features))
 
 
 def symbols(form: str, counts: FormCounts) -> tuple[int, int, int]:

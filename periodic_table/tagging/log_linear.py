@@ -8,6 +8,7 @@ Axes: N words, F features of a word, W features that have a weight.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,15 +49,19 @@ class Weights:
         total: Scores = self.table[self._rows(features)].sum(axis=1, dtype=np.float32)
         return total
 
-    def score_each(self, features: Sequence[Hashes]) -> Scores:
+    def score_each(self, features: Sequence[list[int]]) -> Scores:
         """Scores of N words that have any numbers of features, one at least: float32[N, 17], as `score` gives them.
+
+        Args:
+            features: the hashes of each word.
 
         Cost: O(all features log W).
         """
         if not features:
             return np.zeros((0, len(TAGS)), dtype=np.float32)
         starts = np.cumsum([0, *map(len, features[:-1])])
-        total: Scores = np.add.reduceat(self.table[self._rows(np.concatenate(features))], starts, axis=0)
+        hashes = np.array(list(itertools.chain.from_iterable(features)), dtype=np.uint64)
+        total: Scores = np.add.reduceat(self.table[self._rows(hashes)], starts, axis=0)
         return total
 
     def _rows(self, features: Hashes) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from periodic_table.tagging.counts import FormCounts
-from periodic_table.tagging.log_linear import Hashes, Weights, softmax
+from periodic_table.tagging.log_linear import Weights, softmax
 from periodic_table.tagging.looks import hashed, inner, normal
 from periodic_table.tagging.tagger import TAGS, Tagger, check_tokens
 
@@ -69,6 +69,6 @@ class TypeLevelTagger(Tagger):
         return rows
 
 
-def look_features(form: str) -> Hashes:
+def look_features(form: str) -> list[int]:
     """What a word looks like, as hashes."""
-    return np.array([hashed(feature) for feature in inner(form)], dtype=np.uint64)
+    return list(map(hashed, inner(form)))
