@@ -25,7 +25,7 @@ from feasibility.hyperbolic_learned import (
 )
 from feasibility.hyperbolic_yardstick import Floats, Yardstick
 from hyperbolic.learning import ClampWarning
-from hyperbolic.metrics import distortion, retrieval
+from hyperbolic.metrics import average_distortion, retrieval
 
 # Which rows compete with which; every measure has its own best row on either side.
 CURVED = ("construction", "stress_lorentz", "poincare", "lorentz", "poincare_random", "lorentz_random")
@@ -38,6 +38,10 @@ FLAT = (
     "euclidean_bias_random",
 )
 SHARES = (0.0, 0.1)
+# What a quick run learns with every seed of the judged dimension, and in the other dimensions: the best flat variants of
+# every measure, and one of the two models of curved space. The others are learned with the first seed and compete with
+# nobody; `--full` learns all of them everywhere.
+EVERY_SEED, OTHER_DIMENSIONS = ("euclidean", "euclidean_bias", "lorentz"), ("euclidean_bias", "lorentz")
 Table = dict[str, Numbers]
 
 
@@ -49,8 +53,9 @@ class Plan:
         dims: coordinates a word.
         dim: the judged one, which is asked all questions; the others are asked for reconstruction only.
         seeds: of the judged dimension; the first one for the others.
-        every: ask all questions of every dimension with every seed, also of variants from a random start.
-        epochs: passes of learning.
+        every: ask all questions of every variant in every dimension with every seed, also from a random start.
+        epochs: passes of learning over all pairs.
+        few_epochs: the same over hardly more pairs than there are edges.
         iterations: most steps of a fit of distances.
     """
 
@@ -59,6 +64,7 @@ class Plan:
     seeds: tuple[int, ...]
     every: bool
     epochs: int
+    few_epochs: int
     iterations: int
 
     def cells(self) -> list[tuple[int, int]]:
@@ -70,6 +76,15 @@ class Plan:
         """Whether a dimension is asked all questions."""
         return self.every or dim == self.dim
 
+    def variants(self, dim: int, seed: int) -> tuple[Variant, ...]:
+        """What is learned in a dimension with a seed."""
+        if self.every:
+            return LEARNED + FROM_CHAOS
+        if dim == self.dim and seed == self.seeds[0]:
+            return LEARNED
+        names = EVERY_SEED if dim == self.dim else OTHER_DIMENSIONS
+        return tuple(variant for variant in LEARNED if variant.name in names)
+
 
 @dataclass
 class Comparison:
@@ -80,7 +95,20 @@ class Comparison:
 
     def named(self, name: str, dim: int) -> list[Numbers]:
         """The rows of one embedding in one dimension, in the order of the seeds."""
-        return [table[name] for (d, _), table in sorted(self.rows.items()) if d == dim and name in table]
+        return [table[name] for table in self.tables(dim) if name in table]
+
+    def tables(self, dim: int) -> list[Table]:
+        """All rows of one dimension, in the order of the seeds."""
+        return [table for (d, _), table in sorted(self.rows.items()) if d == dim]
+
+    def rivals(self, dim: int) -> list[tuple[list[Numbers], list[Numbers]]]:
+        """The curved and the flat rows that compete, a seed each: what was measured with every seed."""
+        tables = self.tables(dim)
+        shared = set.intersection(*(set(table) for table in tables))
+        return [
+            ([table[name] for name in CURVED if name in shared], [table[name] for name in FLAT if name in shared])
+            for table in tables
+        ]
 
 
 def compare(yardstick: Yardstick, plan: Plan, track: Track) -> Comparison:
@@ -90,12 +118,12 @@ def compare(yardstick: Yardstick, plan: Plan, track: Track) -> Comparison:
     with warnings.catch_warnings(), ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         # The share of points on the clamp is a figure of its row.
         warnings.simplefilter("ignore", ClampWarning)
-        cells = plan.cells()
+        dims, cells = sorted({*plan.dims, plan.dim}), plan.cells()
+        published = pool.map(lambda dim: yardstick.curved(dim, first, correct_turns=False), dims)
         tables: Iterable[Table] = pool.map(lambda cell: _table(yardstick, plan, *cell), cells)
         for cell, table in zip(cells, track(tables, "embedding", len(cells)), strict=True):
             found.rows[cell] = table
-    for dim in sorted({*plan.dims, plan.dim}):
-        found.published[dim] = yardstick.curved(dim, first, correct_turns=False)
+        found.published = dict(zip(dims, published, strict=True))
     return found
 
 
@@ -112,8 +140,8 @@ def _table(yardstick: Yardstick, plan: Plan, dim: int, seed: int) -> Table:
         table["euclidean_absolute"] = absolute | asked.of_distances(yardstick.between(points))
     if plan.every:
         table["stress_lorentz"] = yardstick.curved_fit(dim, seed, plan.iterations)
-    for variant in (*LEARNED, *(FROM_CHAOS if plan.every else ())):
-        table[variant.name] = asked.of_variant(variant, dim, plan.epochs)
+    for variant in plan.variants(dim, seed):
+        table[variant.name] = asked.of_variant(variant, dim, plan)
     return table
 
 
@@ -137,23 +165,25 @@ class _Asked:
             figures |= transitive(distances, from_root, split, self.above, share)
         return figures
 
-    def of_variant(self, variant: Variant, dim: int, epochs: int) -> Numbers:
+    def of_variant(self, variant: Variant, dim: int, plan: Plan) -> Numbers:
         """Of points that were learned: from all pairs, from some, from the edges, from who is next to whom."""
         graph, root = self.yardstick.graph, self.yardstick.graph.root
-        whole = fit(graph, variant, dim, self.seed, epochs)
+        whole = fit(graph, variant, dim, self.seed, plan.epochs)
         figures = reconstruction(whole, self.above)
         figures |= {"map_closure": figures["map_learned"], "learn_s": whole.seconds, "clamped": whole.clamped}
         figures |= {"pairs_per_s": whole.compared / whole.seconds}
-        figures["distortion"] = distortion(whole.distances, self.yardstick.hops).average
+        figures["distortion"] = average_distortion(whole.distances, self.yardstick.hops)
         if not self.everything:
             return figures
         figures |= agreement(whole.distances, self.labels)
-        part = fit(graph, variant, dim, self.seed, epochs, self.links.given)
+        if variant.hopeless and not plan.every:
+            return figures
+        part = fit(graph, variant, dim, self.seed, plan.epochs, self.links.given)
         figures |= link_prediction(part, self.links, self.above)
         for share in SHARES:
             split = self.beyond[share]
-            few = fit(graph, variant, dim, self.seed, epochs, split.given)
+            few = fit(graph, variant, dim, self.seed, plan.few_epochs, split.given)
             figures |= transitive(few.score(), few.distances[root], split, self.above, share)
-        beside = fit(graph, variant, dim, self.seed, epochs, self.yardstick.neighbours)
+        beside = fit(graph, variant, dim, self.seed, plan.few_epochs, self.yardstick.neighbours)
         figures["map_neighbours"] = retrieval(beside.score(), self.yardstick.neighbours).map
         return figures

@@ -97,7 +97,7 @@ def _measure(config: Config, track: Track, timed: Popen[str]) -> Found:
     number = {"train": config.train_sentences, "dev": config.test_sentences, "test": config.test_sentences}
     texts: dict[str, Treebank] = {split: read_split(split).first(number[split]) for split in SPLITS}
     found = Found(data=[record(SHIPPED), record("wordnet-3.0-extract")])
-    if here(GUM) and config.further:
+    if here(GUM) and config.full:
         from periodic_table.treebank import read_conllu
 
         texts["gum"] = from_sentences(read_conllu(locate(GUM)))
@@ -142,7 +142,7 @@ def _bonds(run: Run, found: Found) -> None:
     found.beside("pos_only", dict.fromkeys(compared, 0.5))
     found.beside("frequency_alone", {test.name: bonds.by_frequency(test, bench)[0] for test in tests})
     found.beside("frequency_in_slot_alone", {test.name: bonds.by_frequency(test, bench)[1] for test in tests})
-    if run.config.further:
+    if run.config.full:
         _relations(run, found, bench, scores["bonds_pairs"])
         _polysemy(run, found, bench)
         _left_out(run, found)

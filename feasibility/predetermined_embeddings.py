@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,17 +53,35 @@ class Config:
     """Layers of the transformer; 4 with --full, which makes a million parameters."""
     heads: int = 2
     """Attention heads; 4 with --full."""
+    shots: tuple[int, ...] = (4,)
+    """How often new words occur in training after all; 1 to 16 with --full."""
+    tokens: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    """Words of real text to learn from, with --full; what the text does not have is left out."""
     full: bool = False
-    """The whole protocol: every condition, 10 seeds, recipes chosen on dev sentences. An hour, or minutes on a GPU."""
+    """The whole protocol: every condition, 10 seeds, recipes chosen on dev sentences, novels. Minutes on a GPU, or a
+    night."""
+    text: Path | None = None
+    """Novels in words, of feasibility.predetermined_embeddings_text; with --full, by default the three shipped ones."""
     device: str = "auto"
     """Where to train: cpu, cuda, or auto for a GPU where there is one."""
+    workers: int = 0
+    """Processes that train, of one thread each; 0 for as many as there are cores."""
+    minutes: float = 0.0
+    """Stop after so long, and go on in another run with the same --keep; 0 for no limit."""
     keep: Path | None = None
     """Folder for finished parts, so that an interrupted run goes on where it was."""
 
+    @property
+    def processes(self) -> int:
+        """Processes that train."""
+        return self.workers or os.cpu_count() or 1
+
 
 # What --full changes, where no flag says otherwise.
-FULL = {"seeds": 10, "curve": (100, 300, 1_000, 3_000, 30_000, 100_000), "unseen": 3_000, "test": 1_000, "passes": 20.0,
-        "dim": 144, "layers": 4, "heads": 4}  # fmt: skip
+FULL = {
+    "seeds": 10, "curve": (100, 300, 1_000, 3_000, 30_000, 100_000), "shots": (1, 2, 4, 8, 16), "unseen": 3_000,
+    "test": 1_000, "passes": 20.0, "dim": 144, "layers": 4, "heads": 4,
+}  # fmt: skip
 
 CRITERIA = (
     Criterion(
@@ -140,7 +159,7 @@ def run(config: Config, track: Track) -> Outcome:
     from feasibility import predetermined_embeddings_findings as findings
     from feasibility.predetermined_embeddings_protocol import carry_out
 
-    config = _completed(config)
+    config = completed(config)
     _check(config)
     results = carry_out(config, track)
     metrics, baselines = findings.metrics(config, results), findings.baselines(config, results)
@@ -172,7 +191,8 @@ def run(config: Config, track: Track) -> Outcome:
     )
 
 
-def _completed(config: Config) -> Config:
+def completed(config: Config) -> Config:
+    """With what --full changes, where no flag says otherwise."""
     if not config.full:
         return config
     usual = Config()
@@ -199,10 +219,23 @@ EXPERIMENT = Experiment(
     claim="Predetermined word vectors are at most 20 % worse than learned ones, and better where learning has little "
     "to go by: few sentences, unseen pairs, unseen words.",
     config=Config,
-    smoke=Config(seeds=2, sentences=60, few=30, curve=(), unseen=40, test=10, passes=0.5, dim=32, layers=1, heads=1),
+    smoke=Config(
+        seeds=2,
+        sentences=60,
+        few=30,
+        curve=(),
+        unseen=40,
+        test=10,
+        passes=0.5,
+        dim=32,
+        layers=1,
+        heads=1,
+        shots=(1,),
+        workers=1,
+    ),
     criteria=CRITERIA,
     run=run,
-    presentation=("keep", "device"),
+    presentation=("keep", "device", "workers", "minutes", "text"),
 )
 
 if __name__ == "__main__":

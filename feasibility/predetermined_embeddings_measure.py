@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from feasibility.predetermined_embeddings_tables import BOUNDARY, PLACES, uses
 from feasibility.predetermined_embeddings_students import encode
+from feasibility.predetermined_embeddings_tables import PLACES, uses
 from feasibility.predetermined_embeddings_train import Class
 from feasibility.toy_world.exact import Law
 from feasibility.toy_world.grammar import OPEN, World
@@ -67,7 +67,7 @@ def excess(trained: Class, exam: Exam, world: World) -> dict[str, Floats]:
         three parts, by the chain rule: "excess, part of speech" (or the end), "excess, class" within the part of
         speech (what the grammar selects), "excess, word" within the class (what frequency decides).
     """
-    inputs, cells = encode(exam.places)[0], list(_cells(world))
+    inputs, cells = torch.as_tensor(encode(exam.places)[0]), list(_cells(world))
     laws, rows = [exam.law @ kinds for kinds in cells], []
     # One model at a time: all distributions of all models at once would fill the memory.
     for number in range(len(trained.start)):
@@ -91,10 +91,10 @@ def _cells(world: World) -> Iterator[Floats]:
 
 
 def says(trained: Class, inputs: Tensor, silent: NDArray[np.bool_]) -> Floats:
-    """Log-probabilities of places and of the end, [S, B, N, W + 1], over what is not silent ([W] bool)."""
-    logits = trained.logits(inputs)[..., : BOUNDARY + 1].double()
-    mute = torch.zeros(PLACES + 1, dtype=torch.float64)
-    mute[:PLACES][torch.as_tensor(silent)] = -torch.inf
+    """Log-probabilities of words and of the end (or UNK), [S, B, N, W + 1], over what is not silent ([W] bool)."""
+    logits = trained.logits(inputs)[..., : len(silent) + 1].double()
+    mute = torch.zeros(len(silent) + 1, dtype=torch.float64)
+    mute[:-1][torch.as_tensor(silent)] = -torch.inf
     return np.asarray((logits + mute.to(logits.device)).log_softmax(-1).cpu().numpy())
 
 

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feasibility.harness import Track
+from feasibility.harness import DataRecord, Track
+from feasibility.predetermined_embeddings_jobs import (
+    Found,
+    Kept,
+    Unfinished,
+    chosen,
+    collect,
+    jobs_of,
+    train_all,
+    trials_of,
+)
 from feasibility.predetermined_embeddings_measure import Exam, Floats, make_exam
-from feasibility.predetermined_embeddings_runs import Bench, Cell, Found, Group, Held, run_group, tune
-from feasibility.predetermined_embeddings_tables import CONDITIONS, PLACES
+from feasibility.predetermined_embeddings_runs import Bench, Cell, Group
+from feasibility.predetermined_embeddings_tables import BLOCKS, CONDITIONS, PLACES, TIED
+from feasibility.predetermined_embeddings_text import Text, sample_text
+from feasibility.predetermined_embeddings_text_runs import TextBench, TextGroup
 from feasibility.predetermined_embeddings_train import Recipe
 from feasibility.toy_world.counting import counting_excess, trigram_law
 from feasibility.toy_world.grammar import build_world
@@ -27,17 +42,33 @@ WRONG, HALF = Cell("predetermined", alignment=0.0), Cell("predetermined", alignm
 CONTROLS = (Cell("gaussian"), Cell("shuffled"))
 # The grammar's own knowledge as a table: what the experiment shows of a table that could not be better.
 BEST = Cell("world")
-HYBRIDS = (Cell("residual"), Cell("initialised"), Cell("adapter"))
-# Both sides of the model: learned or known, input or output.
-FACTORIAL = (Cell("learned", "predetermined"), Cell("predetermined", "predetermined"), Cell("gaussian", "gaussian"))
+RESIDUAL, INITIALISED = Cell("residual"), Cell("initialised")
+HYBRIDS = (RESIDUAL, INITIALISED, Cell("adapter"))
+# Both sides of the model: learned or known, input or output, or one table for both.
+FACTORIAL = (Cell("learned", "predetermined"), Cell("predetermined", "predetermined"), Cell("gaussian", "gaussian"),
+             Cell("learned", TIED), Cell("predetermined", TIED), Cell("residual", TIED))  # fmt: skip
 EVERY = (LEARNED, KNOWN, BEST, *HYBRIDS, HALF, WRONG, *CONTROLS, Cell("orthonormal"), Cell("binary"), Cell("pos"),
          Cell("ppmi"), Cell("learned_rank"), *FACTORIAL)  # fmt: skip
-FEW = (LEARNED, KNOWN, BEST, *HYBRIDS, HALF, WRONG, *CONTROLS, Cell("pos"))
+FEW = (LEARNED, KNOWN, BEST, RESIDUAL, INITIALISED, HALF, WRONG, *CONTROLS)
 # A learned table needs a row for unknown words before it can be asked about one.
-WORDS = (Cell("learned_unknown"), KNOWN, BEST, Cell("shuffled"), WRONG, Cell("predetermined", "predetermined"))
+UNKNOWING = Cell("learned_unknown")
+WORDS = (UNKNOWING, KNOWN, BEST, Cell("shuffled"), WRONG, Cell("predetermined", "predetermined"))
+MORE_WORDS = (*WORDS, RESIDUAL, Cell("gaussian"), Cell("shuffled", "shuffled"), Cell("predetermined", TIED))
 PAIRS = (LEARNED, KNOWN, BEST, Cell("shuffled"))
-# Recipes among which --full chooses for each condition; without it all have the first.
-GRID = tuple(itertools.product((6e-3, 3e-3), (0.1, 0.0, 0.2)))
+SHOTS = (UNKNOWING, KNOWN, RESIDUAL, INITIALISED)
+WITHOUT = tuple(Cell(f"without_{name}") for name in BLOCKS)
+ONLY = tuple(Cell(f"only_{name}") for name in BLOCKS)
+TEXT = (LEARNED, KNOWN, RESIDUAL, INITIALISED, *CONTROLS, Cell("ppmi"))
+TEXT_WORDS = (LEARNED, KNOWN, RESIDUAL, *CONTROLS, Cell("predetermined", "predetermined"))
+# Without --full all have this recipe, found good for learned tables on dev sentences.
+USUAL = (6e-3, 0.1)
+# Recipes among which --full chooses for each condition.
+GRID = tuple(itertools.product((6e-3, 2e-3), (0.1, 0.0, 0.2)))
+# Of real text: seeds, and passes over 100,000 words.
+TEXT_SEEDS, TEXT_PASSES = 5, 10.0
+
+# Name of a group -> the group.
+Plan = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -45,59 +76,133 @@ class Results:
     """What the models of all groups answered.
 
     Args:
-        groups: (sentences, what was held out) -> the group's answers.
+        groups: name -> the group's answers: "few", "many", "words", "pairs", "curve 1000"; with --full also "shots 2",
+            "blocks" (new words), "blocks, few", "text 100000", "text 100000, words".
+        curve: sentences -> answers, where nothing was held out.
         counted: sentences -> [S, T] excess of trigrams counted in the same sentences.
         tokens: [T] of the test sentences.
         floor: nats a token, of the test sentences.
-        recipes: condition -> how it was trained.
+        recipes: stage -> condition -> how it was trained.
+        text: of the novels that were read, if any were.
     """
 
-    groups: dict[tuple[int, Held], Found]
+    groups: Mapping[str, Found]
+    curve: Mapping[int, Found]
     counted: dict[int, Floats]
     tokens: Floats
     floor: float
-    recipes: dict[str, Recipe]
-
-    def curve(self) -> dict[int, Found]:
-        """Sentences -> answers, where nothing was held out."""
-        return {size: found for (size, held), found in sorted(self.groups.items()) if not held}
+    recipes: Mapping[str, Mapping[str, Recipe]]
+    text: DataRecord | None
 
 
-def plan(config: Config) -> list[Group]:
-    """The groups of a run, the quickest first."""
+def plan(config: Config) -> Plan:
+    """The groups of a run in the toy world, the most important first."""
     seeds = tuple(range(config.seed, config.seed + config.seeds))
-    sizes: dict[int, tuple[Cell, ...]] = dict.fromkeys(config.curve, (LEARNED, KNOWN))
-    sizes[config.few] = EVERY if config.full else FEW
-    sizes[config.sentences] = EVERY if config.full else (LEARNED, KNOWN, *CONTROLS)
-    words = (*WORDS, Cell("gaussian"), Cell("shuffled", "shuffled")) if config.full else WORDS
-    groups = [Group(size, "", cells, seeds) for size, cells in sorted(sizes.items())]
-    return [Group(config.unseen, "words", words, seeds), Group(config.unseen, "pairs", PAIRS, seeds), *groups]
+    groups: Plan = {
+        "few": Group(config.few, "", EVERY if config.full else FEW, seeds),
+        "many": Group(config.sentences, "", EVERY if config.full else (LEARNED, KNOWN, *CONTROLS), seeds),
+        "words": Group(config.unseen, "words", MORE_WORDS if config.full else WORDS, seeds),
+        "pairs": Group(config.unseen, "pairs", PAIRS, seeds),
+    }
+    sizes = [size for size in config.curve if size not in (config.few, config.sentences)]
+    groups |= {
+        f"curve {size}": Group(size, "", (LEARNED, KNOWN, CONTROLS[0]), seeds) for size in sizes if size <= 3_000
+    }
+    groups |= {f"shots {k}": Group(config.unseen, "words", SHOTS if config.full else SHOTS[:2], seeds, k)
+               for k in config.shots}  # fmt: skip
+    if config.full:
+        groups["blocks"] = Group(config.unseen, "words", (*WITHOUT, *ONLY), seeds)
+        groups["blocks, few"] = Group(config.few, "", WITHOUT, seeds)
+    return groups | {
+        f"curve {size}": Group(size, "", (LEARNED, KNOWN, CONTROLS[0]), seeds) for size in sizes if size > 3_000
+    }
 
 
-def carry_out(config: Config, track: Track) -> Results:
-    """Train and ask all models of the protocol."""
+def plan_text(config: Config, text: Text) -> Plan:
+    """The groups of a run on real text; sizes that the text has not are left out."""
+    seeds = tuple(range(config.seed, config.seed + min(config.seeds, TEXT_SEEDS)))
+    sizes = _sizes(config, text)
+    groups: Plan = {f"text {size}": TextGroup(size, "", TEXT, seeds) for size in sizes}
+    return groups | {f"text {size}, words": TextGroup(size, "words", TEXT_WORDS, seeds) for size in sizes[1:2]}
+
+
+def _sizes(config: Config, text: Text) -> list[int]:
+    # Half of the text at the most: some of it holds new words.
+    return [size for size in config.tokens if size <= text.stretches["train"].size // 2]
+
+
+def benches(config: Config) -> tuple[Bench, TextBench | None]:
+    """Of the toy world, and of real text with --full; all with the usual recipe."""
+    device = config.device if config.device != "auto" else _best_device()
+    lr, dropout = USUAL
+    usual = Recipe(config.dim, config.layers, config.heads, lr, dropout)
+    recipes = {stage: dict.fromkeys(CONDITIONS, usual) for stage in ("few", "many", "text")}
+    at_once = 60 if device == "cuda" else 4
+    exam = make_exam(build_world(), config.test, TEST_SEED)
+    bench = Bench(recipes, config.passes, min(200, 4 * config.test), min(300, config.test), exam, device, at_once)
+    if not config.full:
+        return bench, None
+    text = sample_text() if config.text is None else Text.load(config.text)
+    return bench, TextBench(recipes, TEXT_PASSES, bench.dev, 2 * config.test, text, text.digest, device, at_once // 2)
+
+
+def carry_out(config: Config, track: Track, kept: Kept | None = None) -> Results:
+    """Train and ask all models of the protocol.
+
+    Args:
+        config: completed.
+        track: progress.
+        kept: answers that are there already; by default what is in `config.keep`.
+
+    Raises:
+        Unfinished: `config.minutes` were over; what is finished is in `config.keep`.
+    """
+    deadline = time.monotonic() + 60 * config.minutes if config.minutes else math.inf
+    bench, text = benches(config)
+    kept = Kept(config.keep) if kept is None else kept
+    if config.full:
+        bench, text = _tuned(config, bench, text, kept, track, deadline)
+    groups, texts = plan(config), plan_text(config, text.text) if text else {}
+    jobs = [job for group in groups.values() for job in jobs_of(group, bench, kept)]
+    late = [job for group in texts.values() for job in jobs_of(group, text, kept)]
+    train_all([*jobs, *late], kept, config.processes, track, deadline)
+    found = {name: collect(group, bench, kept) for name, group in groups.items()}
+    found |= {name: collect(group, text, kept) for name, group in texts.items()}
+    whole = {name: answers for name, answers in found.items() if answers is not None}
+    if missing := found.keys() - whole.keys():
+        raise Unfinished(f"no answers of {', '.join(sorted(missing))}; run again with the same --keep to go on")
+    curve = {
+        group.sentences: whole[name] for name, group in groups.items() if name in ("few", "many") or "curve" in name
+    }
+    seeds = groups["few"].seeds
+    counted = {size: _count(size, seeds, bench.exam) for size in (config.few, config.sentences)}
+    return Results(whole, dict(sorted(curve.items())), counted, bench.exam.tokens, bench.exam.floor, bench.recipes,
+                   text.text.record() if text else None)  # fmt: skip
+
+
+def _tuned(
+    config: Config, bench: Bench, text: TextBench | None, kept: Kept, track: Track, deadline: float
+) -> tuple[Bench, TextBench | None]:
+    """A recipe for each condition and stage, chosen on dev sentences of a seed that nothing else uses."""
+    usual = next(iter(bench.recipes["few"].values()))
+    grid = [dataclasses.replace(usual, lr=lr, dropout=dropout) for lr, dropout in GRID]
+    cells = tuple(Cell(name) for name, condition in CONDITIONS.items() if not condition.like)
+    trials: dict[str, tuple[Any, Any]] = {
+        "few": (Group(config.few, "", cells, (TUNE_SEED,)), bench),
+        "many": (Group(config.sentences, "", cells, (TUNE_SEED,)), bench),
+    }
+    if text and (sizes := _sizes(config, text.text)):
+        trials["text"] = TextGroup(sizes[:2][-1], "", TEXT, (TUNE_SEED,)), text
+    train_all([job for group, of in trials.values() for job in trials_of(group, of, grid, kept)], kept,
+              config.processes, track, deadline)  # fmt: skip
+    recipes = {stage: chosen(group, of, grid, kept) for stage, (group, of) in trials.items()}
+    return dataclasses.replace(bench, recipes=recipes), dataclasses.replace(text, recipes=recipes) if text else None
+
+
+def _best_device() -> str:
     import torch
 
-    device = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    exam = make_exam(build_world(), config.test, TEST_SEED)
-    usual = Recipe(config.dim, config.layers, config.heads, *GRID[0])
-    bench = Bench(
-        recipes=dict.fromkeys(CONDITIONS, usual),
-        passes=config.passes,
-        dev=min(200, 4 * config.test),
-        contexts=min(300, config.test),
-        exam=exam,
-        device=device,
-        at_once=48 if device == "cuda" else 10,
-        keep=config.keep,
-    )
-    groups = plan(config)
-    if config.full:
-        grid = [dataclasses.replace(usual, lr=lr, dropout=dropout) for lr, dropout in GRID]
-        bench = dataclasses.replace(bench, recipes=tune(list(CONDITIONS), grid, config.few, TUNE_SEED, bench, track))
-    found = {(group.sentences, group.held): run_group(group, bench, track) for group in groups}
-    counted = {size: _count(size, groups[0].seeds, exam) for size in (config.few, config.sentences)}
-    return Results(found, counted, exam.tokens, exam.floor, bench.recipes)
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _count(size: int, seeds: tuple[int, ...], exam: Exam) -> Floats:

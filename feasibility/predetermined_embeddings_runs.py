@@ -1,26 +1,24 @@
-"""Which models are trained on what: the groups of the protocol, run one by one and kept, so that a long run can go on.
+"""Groups of models of the toy world: what each kind learns from, and what it is asked.
 
 Axes: `S` seeds, `T` test sentences.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import io
-import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from feasibility.harness import Track
 from feasibility.predetermined_embeddings_measure import Exam, Floats, excess, likeness
-from feasibility.predetermined_embeddings_tables import BLOCKS, CONDITIONS, PLACES
-from feasibility.predetermined_embeddings_train import Class, Recipe, Student, teach
+from feasibility.predetermined_embeddings_students import Student
+from feasibility.predetermined_embeddings_tables import BLOCKS, CONDITIONS, PLACES, TIED, features
+from feasibility.predetermined_embeddings_train import Class, Recipe
 from feasibility.predetermined_embeddings_unseen import (
     NewWords,
     after_new_words,
@@ -30,18 +28,22 @@ from feasibility.predetermined_embeddings_unseen import (
     hold_words,
     new_pairs,
     new_words,
+    shots,
 )
-from feasibility.store import write_atomic
 from feasibility.toy_world.exact import Law
 from feasibility.toy_world.grammar import World, build_world
 from feasibility.toy_world.sampling import draw
 
-SCHEMA = "predetermined_embeddings.group.v2"
-# Of dev sentences and of contexts; far from those of training, which are the seeds themselves.
-DEV_SEED, CONTEXT_SEED = 10**6, 2 * 10**6
+# Of dev sentences, contexts and sentences with new words; far from those of training, which are the seeds themselves.
+DEV_SEED, CONTEXT_SEED, SHOT_SEED = 10**6, 2 * 10**6, 5 * 10**6
 # How far above the floor a model is said to have arrived, in nats a token.
 ARRIVALS = (0.2, 0.1, 0.05)
+# From so many sentences on, models are trained with the recipe that was chosen at the roadmap's 10,000.
+MANY = 2_000
 Held = Literal["", "words", "pairs"]
+# Measure -> number, or [T], of one model.
+Answers = dict[str, Floats | float]
+Part = Sequence[tuple["Cell", int]]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,39 @@ class Cell:
         name = self.condition + worlds.get(self.alignment, f", {self.alignment:g} aligned")
         return name if self.output == "learned" else f"{name} > {self.output}"
 
+    @property
+    def recipe(self) -> str:
+        """The condition whose recipe it is trained with."""
+        return CONDITIONS[self.condition].like or self.condition
+
+    def facts(self) -> list[object]:
+        """What its answers depend on."""
+        sides = [name for name in (self.condition, self.output) if name != TIED]
+        return [dataclasses.asdict(self), *(dataclasses.asdict(CONDITIONS[name]) for name in sides)]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all groups of the toy world share.
+
+    Args:
+        recipes: "few", "many" -> condition -> how it is trained.
+        passes: over 500 sentences; over n it is passes * sqrt(500 / n), so that more sentences are also read longer.
+        dev: sentences that choose a model's state.
+        contexts: of new words.
+        exam: test sentences with their laws.
+        device: of torch; "cuda" for the GPUs in turn.
+        at_once: models in one batch.
+    """
+
+    recipes: Mapping[str, Mapping[str, Recipe]]
+    passes: float
+    dev: int
+    contexts: int
+    exam: Exam
+    device: str
+    at_once: int
+
 
 @dataclass(frozen=True)
 class Group:
@@ -69,123 +104,69 @@ class Group:
         held: "" (nothing; excess over the floor), "words" or "pairs" that are held out and asked for.
         cells: kinds of model; each is trained with every seed.
         seeds: S of them.
+        shots: how often each new word occurs in training after all.
     """
 
     sentences: int
     held: Held
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
+    shots: int = 0
 
+    @property
+    def name(self) -> str:
+        """As progress shows it."""
+        about = f", new {self.held}" if self.held else ""
+        return f"{len(self.cells)} kinds of model, {self.sentences:,} sentences{about}" + f", {self.shots} shots" * (
+            self.shots > 0
+        )
 
-@dataclass(frozen=True)
-class Bench:
-    """What all groups share.
+    @property
+    def stage(self) -> str:
+        """Which of the bench's recipes it is trained with."""
+        return "few" if self.sentences < MANY else "many"
 
-    Args:
-        recipes: condition -> how it is trained.
-        passes: over 500 sentences; over n it is passes * sqrt(500 / n), so that more sentences are also read longer.
-        dev: sentences that choose a model's state.
-        contexts: of new words.
-        exam: test sentences with their laws.
-        device: of torch.
-        at_once: models in one batch.
-        keep: folder of finished groups, or None.
-    """
+    def epochs(self, bench: Bench) -> float:
+        """Passes over what is read."""
+        return float(bench.passes * math.sqrt(500 / self.sentences))
 
-    recipes: dict[str, Recipe]
-    passes: float
-    dev: int
-    contexts: int
-    exam: Exam
-    device: str
-    at_once: int
-    keep: Path | None
+    def facts(self, bench: Bench) -> list[object]:
+        """What answers depend on, beside the cell, the seed and the recipe."""
+        exam = hashlib.sha256(bench.exam.places.tobytes()).hexdigest()
+        return [BLOCKS, self.sentences, self.held, self.shots, self.epochs(bench), bench.dev, bench.contexts, exam]
 
-    def epochs(self, sentences: int) -> float:
-        """Passes over so many sentences."""
-        return float(self.passes * math.sqrt(500 / sentences))
+    def student(self, cell: Cell, seed: int, bench: Bench) -> Student:
+        """One model before training."""
+        world = build_world(cell.alignment)
+        words = hold_words(world, seed) if self.held == "words" else np.zeros(PLACES, bool)
+        pairs = new_pairs(world, seed).held if self.held == "pairs" else None
+        sentences = draw(world, self.sentences, seed, words, pairs).places
+        if self.shots:
+            sentences = np.concatenate([sentences, shots(world, words, self.shots, SHOT_SEED + seed)])
+        dev = draw(world, bench.dev, DEV_SEED + seed, words, pairs).places
+        return Student(cell.condition, cell.output, world, sentences, dev, words, seed)
 
-
-# measure -> number, or [T], of one model.
-Answers = dict[str, Floats | float]
-# "label|measure" -> one number a seed [S], or [S, T].
-Found = dict[str, Floats]
-
-
-def run_group(group: Group, bench: Bench, track: Track) -> Found:
-    """Train and ask every model of a group; what `bench.keep` has is read and not trained again."""
-    rows: dict[str, list[Floats]] = {}
-    name = f"{len(group.cells)} kinds of model, {group.sentences:,} sentences"
-    parts = list(_classes(group, bench))
-    for part in track(parts, f"{name}, new {group.held}" if group.held else name):
-        for (cell, _), answers in zip(part, _kept(part, group, bench), strict=True):
-            for measure, value in answers.items():
-                rows.setdefault(f"{cell.label}|{measure}", []).append(np.asarray(value))
-    return {name: np.array(values) for name, values in rows.items()}
-
-
-def tune(
-    conditions: Sequence[str], grid: Sequence[Recipe], sentences: int, seed: int, bench: Bench, track: Track
-) -> dict[str, Recipe]:
-    """For each condition the recipe of the grid with the least dev loss: the same budget for all, a seed of its own."""
-    group = Group(sentences, "", tuple(Cell(name) for name in conditions), (seed,))
-    trials = [replace(bench, recipes=dict.fromkeys(conditions, recipe)) for recipe in grid]
-    found = [run_group(group, trial, track) for trial in trials]
-    losses = {name: [float(answers[f"{name}|dev"][0]) for answers in found] for name in conditions}
-    return {name: grid[int(np.argmin(row))] for name, row in losses.items()}
-
-
-def _kept(part: list[tuple[Cell, int]], group: Group, bench: Bench) -> list[Answers]:
-    """The answers of one batch of models."""
-    file = None if bench.keep is None else bench.keep / f"{_key(part, group, bench)}.npz"
-    if file is not None and file.is_file():
-        with np.load(file, allow_pickle=False) as kept:
-            numbered = [(name.split("|", 1), kept[name]) for name in kept.files]
-        return [{m: value for (n, m), value in numbered if int(n) == number} for number in range(len(part))]
-    students = [_student(cell, seed, group, bench) for cell, seed in part]
-    trained = teach(students, bench.recipes[part[0][0].condition], bench.epochs(group.sentences), bench.device)
-    answers = list(_ask(trained, part, group, bench))
-    if file is not None:
-        content = io.BytesIO()
-        flat = {f"{number}|{m}": np.asarray(value) for number, row in enumerate(answers) for m, value in row.items()}
-        np.savez(content, **flat)  # type: ignore[arg-type]
-        write_atomic(file, content.getvalue())
-    return answers
-
-
-def _classes(group: Group, bench: Bench) -> Iterator[list[tuple[Cell, int]]]:
-    """Models with one recipe, at most `at_once`; seeds of a cell in order, whatever the batch."""
-    for recipe in dict.fromkeys(bench.recipes[cell.condition] for cell in group.cells):
-        same = [(c, seed) for seed in group.seeds for c in group.cells if bench.recipes[c.condition] == recipe]
-        for at in range(0, len(same), bench.at_once):
-            yield same[at : at + bench.at_once]
-
-
-def _student(cell: Cell, seed: int, group: Group, bench: Bench) -> Student:
-    world = build_world(cell.alignment)
-    words = hold_words(world, seed) if group.held == "words" else np.zeros(PLACES, bool)
-    pairs = new_pairs(world, seed).held if group.held == "pairs" else None
-    sentences = draw(world, group.sentences, seed, words, pairs).places
-    dev = draw(world, bench.dev, DEV_SEED + seed, words, pairs).places
-    return Student(cell.condition, cell.output, world, sentences, dev, words, seed)
-
-
-def _ask(trained: Class, part: list[tuple[Cell, int]], group: Group, bench: Bench) -> Iterator[Answers]:
-    above = excess(trained, bench.exam, build_world()) if not group.held else {}
-    rows = trained.rows().cpu().double().numpy()
-    for number, (cell, seed) in enumerate(part):
-        world, one = build_world(cell.alignment), trained.pick(number)
-        if group.held == "words":
-            yield _ask_words(one, cell, seed, world, bench)
-        elif group.held == "pairs":
-            yield {"auc": choose_new_pairs(one, new_pairs(world, seed))}
-        else:
-            start = one.start[0].cpu().double().numpy()
-            drift = np.linalg.norm(rows[number, :PLACES] - start[:PLACES]) / np.linalg.norm(start[:PLACES])
-            arrived = _arrivals(one, world, seed, bench)
-            like, dev = likeness(rows[number], world), float(one.dev.min())
-            parts = {name: values[number] for name, values in above.items()}
-            yield {**parts, "likeness": like, "drift": float(drift), "dev": dev, **arrived}
+    def ask(self, trained: Class, part: Part, bench: Bench) -> Iterator[Answers]:
+        """What each model of a batch answers."""
+        above = excess(trained, bench.exam, build_world()) if not self.held else {}
+        rows = trained.rows().cpu().double().numpy()
+        for number, (cell, seed) in enumerate(part):
+            world, one = build_world(cell.alignment), trained.pick(number)
+            if self.held == "words":
+                yield _ask_words(one, cell, seed, world, bench)
+            elif self.held == "pairs":
+                yield {"auc": choose_new_pairs(one, new_pairs(world, seed))}
+            else:
+                start = one.start[0].cpu().double().numpy()
+                drift = np.linalg.norm(rows[number, :PLACES] - start[:PLACES]) / np.linalg.norm(start[:PLACES])
+                parts = {name: values[number] for name, values in above.items()}
+                yield {
+                    **parts,
+                    "likeness": likeness(rows[number], world),
+                    "drift": float(drift),
+                    "dev": float(one.dev.min()),
+                    **_arrivals(one, world, seed, bench),
+                }
 
 
 @cache
@@ -196,17 +177,17 @@ def _contexts(seed: int, count: int) -> NewWords:
 
 
 def _ask_words(one: Class, cell: Cell, seed: int, world: World, bench: Bench) -> Answers:
-    asked = _contexts(seed, bench.contexts)
+    asked, known = _contexts(seed, bench.contexts), features(world)
     answers: Answers = {
         "after": after_new_words(one, asked),
         "auc": choose_new_words(one, asked, world),
     }
     if not CONDITIONS[cell.condition].table:
         answers["after, unknown"] = after_new_words(one, asked, unknown=True)
-        for name, other in given_afterwards(one, asked, world, "input_table"):
+        for name, other in given_afterwards(one, asked.held, world.pos, known, "input_table"):
             answers[f"after, {name}"] = after_new_words(other, asked)
-    if not CONDITIONS[cell.output].table:
-        for name, other in given_afterwards(one, asked, world, "output.table"):
+    if cell.output == "learned":
+        for name, other in given_afterwards(one, asked.held, world.pos, known, "output.table"):
             answers[f"auc, {name}"] = choose_new_words(other, asked, world)
     return answers
 
@@ -220,23 +201,3 @@ def _arrivals(one: Class, world: World, seed: int, bench: Bench) -> dict[str, fl
         first = int(np.argmax(above <= distance))
         answers[f"tokens to {distance:g}"] = float(one.tokens[first]) if above[first] <= distance else np.inf
     return answers
-
-
-def _key(part: list[tuple[Cell, int]], group: Group, bench: Bench) -> str:
-    """Everything that the answers depend on, as a file name."""
-    exam = hashlib.sha256(bench.exam.places.tobytes()).hexdigest()
-    recipe = asdict(bench.recipes[part[0][0].condition])
-    models = [[asdict(cell), asdict(CONDITIONS[cell.condition]), seed] for cell, seed in part]
-    facts = [
-        SCHEMA,
-        BLOCKS,
-        models,
-        group.sentences,
-        group.held,
-        recipe,
-        bench.epochs(group.sentences),
-        bench.dev,
-        bench.contexts,
-        exam,
-    ]
-    return f"{group.sentences}-{group.held or 'all'}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}"

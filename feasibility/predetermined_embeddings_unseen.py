@@ -5,7 +5,7 @@ Axes: `M` contexts, `W` places, `V` vocabulary, `E` width. `Class` here is alway
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from feasibility.predetermined_embeddings_measure import Floats, divergence, says
-from feasibility.predetermined_embeddings_tables import PLACES, UNKNOWN, features
 from feasibility.predetermined_embeddings_students import encode
+from feasibility.predetermined_embeddings_tables import PLACES, UNKNOWN
 from feasibility.predetermined_embeddings_train import Class
 from feasibility.toy_world.exact import Law, NotInWorld
 from feasibility.toy_world.grammar import World
@@ -75,6 +75,26 @@ def new_words(world: World, held: Bools, count: int, seed: int) -> NewWords:
     return NewWords(held, places, at, after, Law(world).next_word(places, at)[index, at])
 
 
+def shots(world: World, held: Bools, each: int, seed: int) -> NDArray[np.int64]:
+    """Sentences in which new words occur after all, each so many times and alone among the new ones.
+
+    Args:
+        world, held: which words are new.
+        each: sentences for each of them.
+        seed: fewer sentences of a seed are the first of more.
+
+    Returns: [each * held.sum(), 10] int64.
+    """
+    pool = 5_000
+    while True:
+        places = draw(world, pool, seed).places
+        places = places[((places >= 0) & held[np.maximum(places, 0)]).sum(axis=1) == 1]
+        rows = [places[(places == word).any(axis=1)][:each] for word in np.flatnonzero(held)]
+        if all(len(row) == each for row in rows):
+            return np.concatenate(rows)
+        pool *= 2
+
+
 def after_new_words(student: Class, asked: NewWords, unknown: bool = False) -> float:
     """KL(P || Q) of what follows a new word, mean over the contexts, in nats.
 
@@ -83,11 +103,11 @@ def after_new_words(student: Class, asked: NewWords, unknown: bool = False) -> f
         asked: its new words; Q is over seen words and the end.
         unknown: whether it reads UNKNOWN in the place of the new word.
     """
-    inputs, _ = encode(asked.places)
-    index = np.arange(len(asked.at))
+    inputs, index = encode(asked.places)[0], np.arange(len(asked.at))
     if unknown:
-        inputs[torch.as_tensor(index), torch.as_tensor(asked.at + 1)] = UNKNOWN
-    return float(divergence(asked.after, says(student, inputs, asked.held)[0, index, asked.at + 1]).mean())
+        inputs[index, asked.at + 1] = UNKNOWN
+    logs = says(student, torch.as_tensor(inputs), asked.held)[0, index, asked.at + 1]
+    return float(divergence(asked.after, logs).mean())
 
 
 def choose_new_words(student: Class, asked: NewWords, world: World) -> float:
@@ -97,8 +117,7 @@ def choose_new_words(student: Class, asked: NewWords, world: World) -> float:
         Area under the curve: the share of (licensed, unlicensed) pairs of new words of one part of speech, over all
         contexts, in which the licensed one has the higher logit; ties count half.
     """
-    inputs, _ = encode(asked.places)
-    logits = student.logits(inputs)[0].cpu().double().numpy()
+    logits = student.logits(torch.as_tensor(encode(asked.places)[0]))[0].cpu().double().numpy()
     won = Tally()
     for m, at in enumerate(asked.at):
         rivals = np.flatnonzero(asked.held & _same_pos(asked.places[m, at], world))
@@ -107,26 +126,30 @@ def choose_new_words(student: Class, asked: NewWords, world: World) -> float:
     return won.area
 
 
-def given_afterwards(student: Class, asked: NewWords, world: World, side: str) -> Iterator[tuple[str, Class]]:
+def given_afterwards(
+    student: Class, held: Bools, pos: Sequence[str], known: Floats, side: str
+) -> Iterator[tuple[str, Class]]:
     """A learned table whose new words get their rows from those of seen words, after training.
 
     Args:
         student: one model with a learned table.
-        asked, world: which words are new, and their coordinates.
+        held: [W], which words are new.
+        pos: [W] part of speech of each word.
+        known: [W, axes], the coordinates that the predetermined table is made of.
         side: "input_table" or "output.table".
 
     Yields:
-        "class_mean", with the mean row of the seen words of the same part of speech, and "ridge", with a linear map
-        from the same coordinates that the predetermined table is made of, fitted to the rows of the seen words.
+        "class_mean", with the mean row of the seen words of the same part of speech (of all, where there is none), and
+        "ridge", with a linear map from the coordinates, fitted to the rows of the seen words.
     """
-    rows = student.parameters[f"{side}.free"][0].detach()
-    mean = rows.clone()
-    for place in np.flatnonzero(asked.held):
-        mean[place] = rows[:PLACES][torch.as_tensor(~asked.held & _same_pos(place, world))].mean(0)
+    rows, tags = student.parameters[f"{side}.free"][0].detach(), np.array(pos)
+    mean, mapped, words = rows.clone(), rows.clone(), len(held)
+    for word in np.flatnonzero(held):
+        alike = ~held & (tags == tags[word])
+        mean[word] = rows[:words][torch.as_tensor(alike if alike.any() else ~held)].mean(0)
     yield "class_mean", student.with_rows(side, mean)
-    known, learned, mapped = features(world), rows[:PLACES].cpu().double().numpy(), rows.clone()
-    new = _ridge(known[~asked.held], learned[~asked.held], known[asked.held])
-    mapped[:PLACES][torch.as_tensor(asked.held)] = torch.as_tensor(new, dtype=rows.dtype, device=rows.device)
+    new = _ridge(known[~held], rows[:words].cpu().double().numpy()[~held], known[held])
+    mapped[:words][torch.as_tensor(held)] = torch.as_tensor(new, dtype=rows.dtype, device=rows.device)
     yield "ridge", student.with_rows(side, mapped)
 
 
@@ -178,7 +201,7 @@ def choose_new_pairs(student: Class, asked: NewPairs) -> float:
     """
     won = Tally()
     for table, length, new, never in asked.frames:
-        logs = says(student, encode(table)[0], np.zeros(PLACES, bool))[0, :, length, :PLACES]
+        logs = says(student, torch.as_tensor(encode(table)[0]), np.zeros(PLACES, bool))[0, :, length, :PLACES]
         for word in np.flatnonzero(new.any(axis=0)):
             won.compare(logs[new[:, word], word], logs[never[:, word], word])
     return won.area

@@ -36,9 +36,9 @@ _TRIES = 64
 _TINY = 1e-150
 
 
-def _compiled(function: Kernel) -> Kernel:
+def compiled(function: Kernel, fastmath: bool = False) -> Kernel:
     """Compile with numba; kept on disk where a folder allows it, as in `dynamics`, else anew in every process."""
-    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True, "fastmath": fastmath}
     try:
         return cast(Kernel, njit(cache=True, **options)(function))
     except RuntimeError:
@@ -51,7 +51,7 @@ def _compiled(function: Kernel) -> Kernel:
         return cast(Kernel, njit(**options)(function))
 
 
-@_compiled
+@compiled
 def _draw(state: np.uint64, count: int) -> tuple[np.int64, np.uint64]:
     """The next random position below `count`, and the state after it."""
     state = state + _GAMMA
@@ -62,7 +62,7 @@ def _draw(state: np.uint64, count: int) -> tuple[np.int64, np.uint64]:
     return np.int64((bits * np.uint64(count)) >> _SHIFT_32), state
 
 
-@_compiled
+@compiled
 def _candidates(
     u: int,
     v: int,
@@ -90,7 +90,7 @@ def _candidates(
     return found, state
 
 
-@_compiled
+@compiled
 def poincare_pass(
     points: Points,
     pairs: Ints,
@@ -131,7 +131,7 @@ def poincare_pass(
     return total / len(pairs), compared
 
 
-@_compiled
+@compiled
 def _poincare_sample(
     points: Points, u: int, wanted: Ints, scratch: Floats, here: Floats, slope: Floats, rate: float, limit: float
 ) -> float:
@@ -179,7 +179,7 @@ def _poincare_sample(
     return loss
 
 
-@_compiled
+@compiled
 def _back_in_ball(points: Points, row: int, square: float, limit: float) -> None:
     if square > limit * limit:
         shrink = limit / np.sqrt(square)
@@ -187,7 +187,7 @@ def _back_in_ball(points: Points, row: int, square: float, limit: float) -> None
             points[row, k] *= shrink
 
 
-@_compiled
+@compiled
 def lorentz_pass(
     points: Points,
     pairs: Ints,
@@ -221,7 +221,7 @@ def lorentz_pass(
     return total / len(pairs), compared
 
 
-@_compiled
+@compiled
 def _lorentz_sample(
     points: Points, u: int, wanted: Ints, scratch: Floats, here: Floats, slope: Floats, rate: float, limit: float
 ) -> float:
@@ -260,7 +260,7 @@ def _lorentz_sample(
     return loss
 
 
-@_compiled
+@compiled
 def _cosh_minus_one(points: Points, row: int, here: Floats, norm: float) -> float:
     """cosh(d) - 1 of a stored point and `here`, whose space-like part has the length `norm`."""
     square = 0.0
@@ -278,7 +278,7 @@ def _cosh_minus_one(points: Points, row: int, here: Floats, norm: float) -> floa
     return excess
 
 
-@_compiled
+@compiled
 def _step_on_sheet(
     points: Points, row: int, here: Floats, slope: Floats, along: float, norm: float, rate: float, limit: float
 ) -> None:
@@ -301,7 +301,7 @@ def _step_on_sheet(
     _back_on_sheet(points, row, square, limit)
 
 
-@_compiled
+@compiled
 def _back_on_sheet(points: Points, row: int, square: float, limit: float) -> None:
     """Set x0 = sqrt(1 + |x|^2), with |x| drawn in where x0 would pass the limit."""
     most = limit * limit - 1.0
@@ -313,7 +313,7 @@ def _back_on_sheet(points: Points, row: int, square: float, limit: float) -> Non
     points[row, 0] = np.sqrt(1.0 + square)
 
 
-@_compiled
+@compiled
 def euclidean_pass(
     points: Points,
     bias: Points,
@@ -346,7 +346,7 @@ def euclidean_pass(
     return total / len(pairs), compared
 
 
-@_compiled
+@compiled
 def _euclidean_sample(
     points: Points,
     bias: Points,

@@ -9,6 +9,7 @@ Axis legend: N points, E embedding dim, M positive pairs.
 from __future__ import annotations
 
 import dataclasses
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class Learned:
         losses: mean loss of each epoch.
         clamped: share of points on the clamp, 0 to 1.
         compared: (node, candidate) pairs whose distance and gradient were taken.
+        seconds: of one processor core, all epochs of this run together: without the start, reports and checkpoints.
     """
 
     points: Points
@@ -56,6 +58,7 @@ class Learned:
     losses: tuple[float, ...]
     clamped: float
     compared: int
+    seconds: float
 
 
 def learn(
@@ -107,8 +110,11 @@ def learn(
     )
     if saved is not None:
         saved.restore(state)
+    seconds = 0.0
     while len(state.losses) < recipe.epochs:
+        begin = time.thread_time()
         run.walk(state)
+        seconds += time.thread_time() - begin
         if report is not None:
             report(len(state.losses), recipe.epochs, state.losses[-1], state.points)
         if saved is not None:
@@ -116,7 +122,8 @@ def learn(
     clamped = run.clamped(state.points)
     if clamped > MANY_ON_CLAMP:
         warnings.warn(_clamp_message(clamped, recipe), ClampWarning, stacklevel=2)
-    return Learned(state.points, state.bias if recipe.bias else None, tuple(state.losses), clamped, state.compared)
+    bias = state.bias if recipe.bias else None
+    return Learned(state.points, bias, tuple(state.losses), clamped, state.compared, seconds)
 
 
 def _positives(graph: Graph, pairs: ArrayLike | None) -> tuple[Pairs, Pairs, Pairs]:

@@ -24,7 +24,7 @@ from sparse_attn.errors import (
     UnsupportedError,
 )
 from sparse_attn.plan import ClassPlan
-from sparse_attn.rows import cpu_shape, kernel_key_shape, kernel_query_shape
+from sparse_attn.rows import cpu_shape
 
 Backend = Literal["auto", "reference", "cpu", "flex", "triton"]
 
@@ -67,8 +67,7 @@ def class_attention(
     Cost: O(Nq k D H) for k visible keys a query.
     """
     query, key, value = as_autocast(query, key, value)
-    check_tensors(query, key, value, new_keys=plan.num_queries if isinstance(plan, ClassPlan) else None)
-    _check_plan(query, key, plan)
+    _check(query, key, value, plan)
     scale = checked_scale(scale, query.shape[-1])
     name = _resolve(backend, query.device)
     if name == "reference":
@@ -108,13 +107,14 @@ def _run_triton(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scal
         raise DtypeError('backend "triton" takes float16, bfloat16, float32, got float64; use "reference" or "cpu"')
     if query.shape[-1] > 256:
         raise UnsupportedError(f'backend "triton" takes head dims up to 256, got {query.shape[-1]}')
-    lists = plan.key_lists(kernel_key_shape(plan.rules)).tensors()
-    if torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad):
-        lists = lists + plan.query_lists(kernel_query_shape(plan.rules)).tensors()
-    has_full = not plan.rules.is_bounded
-    given = (query, key, value, lists, plan.stream.classes, plan.bias, scale, plan.has_blind, has_full)
-    compiling = torch.compiler.is_compiling()
-    out: Tensor = ops.triton_forward(*given)[0] if compiling else ops.TritonAttention.apply(*given)  # type: ignore[no-untyped-call]
+    trains = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
+    schedule = plan.schedule(trains)
+    out: Tensor
+    if torch.compiler.is_compiling():
+        keys, queries, classes, bias, has_blind, has_full = schedule
+        out = ops.triton_forward(query, key, value, keys + queries, classes, bias, scale, has_blind, has_full)[0]
+    else:
+        out = ops.TritonAttention.apply(query, key, value, schedule, scale)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -199,10 +199,28 @@ def check_tensors(query: Tensor, key: Tensor, value: Tensor, new_keys: int | Non
             f"{tuple(query.shape)} and {tuple(key.shape)}"
         )
     if query.device.type == "cpu" and not torch.compiler.is_compiling():
-        first = 0 if new_keys is None else max(0, key.shape[2] - new_keys)
-        for name, x in (("query", query), ("key", key[:, :, first:]), ("value", value[:, :, first:])):
-            if not bool(torch.isfinite(x.detach()).all()):
-                raise NonFiniteError(f"{name} holds NaN or infinity; find where it comes from before attending")
+        _check_finite(query, key, value, new_keys)
+
+
+def _check_finite(query: Tensor, key: Tensor, value: Tensor, new_keys: int | None) -> None:
+    first = 0 if new_keys is None else max(0, key.shape[2] - new_keys)
+    for name, x in (("query", query), ("key", key[:, :, first:]), ("value", value[:, :, first:])):
+        if not bool(torch.isfinite(x.detach()).all()):
+            raise NonFiniteError(f"{name} holds NaN or infinity; find where it comes from before attending")
+
+
+def _check(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan) -> None:
+    """`check_tensors` and `_check_plan`, the first time that a plan meets tensors of these shapes."""
+    if torch.compiler.is_compiling() or query.device.type == "cpu" or not isinstance(plan, ClassPlan):
+        check_tensors(query, key, value, new_keys=plan.num_queries if isinstance(plan, ClassPlan) else None)
+        _check_plan(query, key, plan)
+        return
+    shapes = (query.shape, key.shape, value.shape)
+    kinds = (query.dtype, key.dtype, value.dtype, query.device, key.device, value.device)
+    if (shapes, kinds) not in plan.fitting:
+        check_tensors(query, key, value)
+        _check_plan(query, key, plan)
+        plan.fitting.add((shapes, kinds))
 
 
 def _check_plan(query: Tensor, key: Tensor, plan: ClassPlan) -> None:

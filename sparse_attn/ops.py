@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from sparse_attn.plan import Schedule
+
 
 @torch.library.custom_op("sparse_attn::cpu_forward", mutates_args=())
 def cpu_forward(
@@ -98,12 +100,12 @@ def _last_contiguous(x: Tensor) -> Tensor:
 
 def _forward_shapes(query: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
     dtype = torch.promote_types(query.dtype, torch.float32)
-    out = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+    out = torch.empty_like(query)
     return out, torch.empty(query.shape[:3], dtype=dtype, device=query.device)
 
 
 def _backward_shapes(grad: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any) -> tuple[Tensor, ...]:
-    return tuple(torch.empty(x.shape, dtype=x.dtype, device=x.device) for x in (query, key, value))
+    return tuple(torch.empty_like(x) for x in (query, key, value))
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -129,36 +131,34 @@ class TritonAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        lists: list[Tensor],
-        classes: Tensor,
-        bias: Tensor | None,
-        scale: float,
-        has_blind: bool,
-        has_full: bool,
-    ) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, schedule: Schedule, scale: float) -> Tensor:
         """The output alone; arguments as in `triton_forward`."""
         from sparse_attn.impl import triton
 
         query, key, value = (_last_contiguous(x) for x in (query, key, value))
-        out, lse = triton.forward(query, key, value, lists[:5], classes, bias, scale, has_blind, has_full)
-        ctx.save_for_backward(query, key, value, out, lse, classes, bias, *lists)
-        ctx.rest = (scale, has_blind, has_full)
+        keys, _, *rest, has_blind, has_full = schedule
+        out, lse = triton.forward(query, key, value, keys, *rest, scale, has_blind, has_full)
+        ctx.save_for_backward(query, key, value, out, lse)
+        # Constants that only the plan holds: nobody can have changed them since.
+        ctx.schedule, ctx.scale = schedule, scale
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients by query, key and value."""
-        from sparse_attn.impl import triton
+        """Gradients by query, key and value; a second derivative is refused."""
+        # Grad mode is on here only where a second derivative may follow.
+        return _refusing_gradients(ctx, grad) if torch.is_grad_enabled() else _gradients(ctx, grad)
 
-        query, key, value, out, lse, classes, bias, *lists = ctx.saved_tensors
-        inputs = (_last_contiguous(grad), query, key, value, out, lse, lists[:5], lists[5:], classes, bias)
-        return (*triton.backward(*inputs, *ctx.rest), None, None, None, None, None, None)
+
+def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    from sparse_attn.impl import triton
+
+    keys, queries, *rest, has_blind, has_full = ctx.schedule
+    saved = (_last_contiguous(grad), *ctx.saved_tensors)
+    return (*triton.backward(*saved, keys, queries, *rest, ctx.scale, has_blind, has_full), None, None)
+
+
+_refusing_gradients = once_differentiable(_gradients)
 
 
 for _forward, _backward in ((cpu_forward, cpu_backward), (triton_forward, triton_backward)):

@@ -6,10 +6,11 @@ backward pass.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +22,26 @@ from sparse_attn.rules import ClassRules
 from sparse_attn.stream import Stream, build_stream
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+class Schedule(NamedTuple):
+    """What the kernels of `impl.triton` take of a plan.
+
+    Args:
+        keys: the five tensors of the tiles of queries, see `TileLists`.
+        queries: those of the tiles of keys; empty where nobody will ask for gradients.
+        classes: [B * N] int32.
+        bias: [C, C] or None.
+        has_blind: whether some rows see nothing.
+        has_full: whether lists may begin with entries that every row sees.
+    """
+
+    keys: list[Tensor]
+    queries: list[Tensor]
+    classes: Tensor
+    bias: Tensor | None
+    has_blind: bool
+    has_full: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +66,9 @@ class ClassPlan:
     has_blind: bool
     bias: Tensor | None
     _lists: dict[tuple[str, TileShape], TileLists] = field(default_factory=dict, repr=False)
+    _schedules: dict[bool, Schedule] = field(default_factory=dict, repr=False)
+    # What query, key and value have been found to fit: layers of one model need not be checked one by one.
+    fitting: set[Hashable] = field(default_factory=set, repr=False)
 
     @property
     def batch(self) -> int:
@@ -66,6 +90,18 @@ class ClassPlan:
         found = self._lists.get(("keys", shape))
         if found is None:
             found = self._lists["keys", shape] = list_keys(self.stream, shape)
+        return found
+
+    def schedule(self, with_gradient: bool) -> Schedule:
+        """What the kernels of `impl.triton` take; put together at the first call, then kept."""
+        found = self._schedules.get(with_gradient)
+        if found is None:
+            keys = self.key_lists(kernel_key_shape(self.rules)).tensors()
+            queries = self.query_lists(kernel_query_shape(self.rules)).tensors() if with_gradient else []
+            found = Schedule(
+                keys, queries, self.stream.classes, self.bias, self.has_blind, not self.rules.is_bounded
+            )
+            self._schedules[with_gradient] = found
         return found
 
     def query_lists(self, shape: TileShape) -> TileLists:

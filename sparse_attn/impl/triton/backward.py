@@ -15,6 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from sparse_attn.impl.triton.launching import launch
 from sparse_attn.impl.triton.primitives import (
     LOG2E,
     BlockSizes,
@@ -22,12 +23,14 @@ from sparse_attn.impl.triton.primitives import (
     class_bias,
     dkv_sizes,
     dq_sizes,
+    first_tokens,
     is_wide,
     load_classes,
     load_rows,
     seen_bits,
     sequence_of,
     store_rows,
+    this_and_next,
     token_offsets,
 )
 
@@ -35,11 +38,10 @@ from sparse_attn.impl.triton.primitives import (
 @triton.jit
 def _add_dq(
     dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
-    list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+    token, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
     MASKED: tl.constexpr, HAS_BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    token = tl.load(list_ptr + start + tl.arange(0, BLOCK_N))
     k = load_rows(k_ptr, token_offsets(token, begin, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     v = load_rows(v_ptr, token_offsets(token, begin, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     s = tl.dot(q, tl.trans(k), input_precision=PRECISION) * scale_log2 - lse[:, None]
@@ -55,7 +57,7 @@ def _add_dq(
 
 @triton.jit
 def class_attention_bwd_dq_kernel(
-    q_ptr, k_ptr, v_ptr, o_ptr, do_ptr, lse_ptr, delta_ptr, dq_ptr,
+    q_ptr, k_ptr, v_ptr, o_ptr, do_ptr, lse_ptr, stats_ptr, dq_ptr,
     rows_ptr, entries_ptr, meta_ptr, words_ptr, launch_ptr, classes_ptr, bias_ptr,
     q_stride_b, q_stride_h, q_stride_n, k_stride_b, k_stride_h, k_stride_n,
     v_stride_b, v_stride_h, v_stride_n, o_stride_b, o_stride_h, o_stride_n,
@@ -63,8 +65,9 @@ def class_attention_bwd_dq_kernel(
     heads, group, num_keys, num_queries, num_classes, scale, scale_log2,
     HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+    AHEAD: tl.constexpr,
 ):  # fmt: skip
-    """One program a (tile of queries, head); also leaves delta = sum(o * do) for the other kernel."""
+    """One program a (tile of queries, head); also leaves lse and delta = sum(o * do), side by side, for the other kernel."""
     tile = tl.load(launch_ptr + tl.program_id(0) * 3).to(tl.int64)
     head = tl.program_id(1)
     wide_head = head.to(tl.int64)
@@ -85,22 +88,29 @@ def class_attention_bwd_dq_kernel(
     lse_offsets = (sequence * heads + head) * num_queries + token_offsets(row, begin_q, 1, WIDE)
     lse = tl.load(lse_ptr + lse_offsets)
     delta = tl.sum(o.to(tl.float32) * do.to(tl.float32), 1)
-    tl.store(delta_ptr + lse_offsets, delta, mask=row >= 0)
+    tl.store(stats_ptr + lse_offsets * 2, lse, mask=row >= 0)
+    tl.store(stats_ptr + lse_offsets * 2 + 1, delta, mask=row >= 0)
     k_ptr += sequence * k_stride_b + (head // group).to(tl.int64) * k_stride_h
     v_ptr += sequence * v_stride_b + (head // group).to(tl.int64) * v_stride_h
     row_class = load_classes(classes_ptr, row, num_classes) if HAS_BIAS else row
     dq = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     if HAS_FULL:
+        token = first_tokens(list_ptr, 0, full, BLOCK_N)
         for start in range(0, full, BLOCK_N):
+            here, token = this_and_next(list_ptr, token, start, full, BLOCK_N, AHEAD)
             dq = _add_dq(
                 dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
-                list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+                here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
                 False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
             )  # fmt: skip
-    for start in range(0, length - full, BLOCK_N):
+    list_ptr += full
+    length -= full
+    token = first_tokens(list_ptr, 0, length, BLOCK_N)
+    for start in range(0, length, BLOCK_N):
+        here, token = this_and_next(list_ptr, token, start, length, BLOCK_N, AHEAD)
         dq = _add_dq(
             dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
-            list_ptr + full, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+            here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
             True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
         )  # fmt: skip
     dq_ptr += sequence * dq_stride_b + wide_head * dq_stride_h
@@ -109,16 +119,16 @@ def class_attention_bwd_dq_kernel(
 
 @triton.jit
 def _add_dkv(
-    dk, dv, k, v, row_class, q_ptr, do_ptr, lse_ptr, delta_ptr, q_stride_n, do_stride_n, begin_q,
-    list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+    dk, dv, k, v, row_class, q_ptr, do_ptr, stats_ptr, q_stride_n, do_stride_n, begin_q,
+    token, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
     MASKED: tl.constexpr, HAS_BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    token = tl.load(list_ptr + start + tl.arange(0, BLOCK_N))
     q = load_rows(q_ptr, token_offsets(token, begin_q, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     do = load_rows(do_ptr, token_offsets(token, begin_q, do_stride_n, WIDE), HEAD_DIM, BLOCK_D)
-    at = token_offsets(token, begin_q, 1, WIDE)
-    s = tl.dot(k, tl.trans(q), input_precision=PRECISION) * scale_log2 - tl.load(lse_ptr + at)[None, :]
+    at = token_offsets(token, begin_q, 2, WIDE)
+    lse, delta = tl.split(tl.load(stats_ptr + at[:, None] + tl.arange(0, 2)[None, :]))
+    s = tl.dot(k, tl.trans(q), input_precision=PRECISION) * scale_log2 - lse[None, :]
     if HAS_BIAS:
         query_class = load_classes(classes_ptr, token, num_classes)
         s += class_bias(bias_ptr, query_class[None, :], row_class[:, None], num_classes)
@@ -127,14 +137,14 @@ def _add_dkv(
     p = tl.exp2(s)
     dv = tl.dot(p.to(do.dtype), do, dv, input_precision=PRECISION)
     dp = tl.dot(v, tl.trans(do), input_precision=PRECISION)
-    ds = p * (dp - tl.load(delta_ptr + at)[None, :])
+    ds = p * (dp - delta[None, :])
     dk = tl.dot(ds.to(q.dtype), q, dk, input_precision=PRECISION)
     return dk, dv
 
 
 @triton.jit
 def class_attention_bwd_dkv_kernel(
-    q_ptr, k_ptr, v_ptr, do_ptr, lse_ptr, delta_ptr, dk_ptr, dv_ptr, parts_ptr,
+    q_ptr, k_ptr, v_ptr, do_ptr, stats_ptr, dk_ptr, dv_ptr, parts_ptr,
     rows_ptr, entries_ptr, meta_ptr, words_ptr, launch_ptr, classes_ptr, bias_ptr,
     q_stride_b, q_stride_h, q_stride_n, k_stride_b, k_stride_h, k_stride_n,
     v_stride_b, v_stride_h, v_stride_n, do_stride_b, do_stride_h, do_stride_n,
@@ -142,6 +152,7 @@ def class_attention_bwd_dkv_kernel(
     heads, group, num_keys, num_queries, num_classes, scale, scale_log2,
     HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+    AHEAD: tl.constexpr,
 ):  # fmt: skip
     """One program a (tile of keys, key head); it alone writes its rows, summing over the query heads of its group.
 
@@ -167,29 +178,30 @@ def class_attention_bwd_dkv_kernel(
     v = load_rows(v_ptr, token_offsets(row, begin, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     q_ptr += sequence * q_stride_b
     do_ptr += sequence * do_stride_b
-    lse_ptr += sequence * heads * num_queries
-    delta_ptr += sequence * heads * num_queries
+    stats_ptr += sequence * heads * num_queries * 2
     row_class = load_classes(classes_ptr, row, num_classes) if HAS_BIAS else row
     dk = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     dv = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     for member in range(0, group):
         head = wide_head * group + member
+        q_of, do_of = q_ptr + head * q_stride_h, do_ptr + head * do_stride_h
+        stats_of = stats_ptr + head * num_queries * 2
         if HAS_FULL:
+            token = first_tokens(list_ptr, 0, full, BLOCK_N)
             for start in range(0, full, BLOCK_N):
+                here, token = this_and_next(list_ptr, token, start, full, BLOCK_N, AHEAD)
                 dk, dv = _add_dkv(
-                    dk, dv, k, v, row_class, q_ptr + head * q_stride_h, do_ptr + head * do_stride_h,
-                    lse_ptr + head * num_queries, delta_ptr + head * num_queries,
-                    q_stride_n, do_stride_n, begin_q,
-                    list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+                    dk, dv, k, v, row_class, q_of, do_of, stats_of, q_stride_n, do_stride_n, begin_q,
+                    here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
                     False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
                 )  # fmt: skip
+        token = first_tokens(list_ptr + full, since, upto - full, BLOCK_N)
         for start in range(since, upto - full, BLOCK_N):
+            here, token = this_and_next(list_ptr + full, token, start, upto - full, BLOCK_N, AHEAD)
             dk, dv = _add_dkv(
-                dk, dv, k, v, row_class, q_ptr + head * q_stride_h, do_ptr + head * do_stride_h,
-                lse_ptr + head * num_queries, delta_ptr + head * num_queries,
-                q_stride_n, do_stride_n, begin_q,
-                list_ptr + full, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
-                    True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
+                dk, dv, k, v, row_class, q_of, do_of, stats_of, q_stride_n, do_stride_n, begin_q,
+                here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+                True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
             )  # fmt: skip
     if (since == 0) & (upto == length):
         at = sequence * dk_stride_b + wide_head * dk_stride_h + token_offsets(row, begin, dk_stride_n, WIDE)
@@ -267,40 +279,44 @@ def backward(
     heads, queries, head_dim = query.shape[1:]
     make = torch.zeros if has_blind else torch.empty
     dq, dk, dv = (make(x.shape, dtype=x.dtype, device=x.device) for x in (query, key, value))
-    delta = make(lse.shape, dtype=torch.float32, device=query.device)
+    stats = make((*lse.shape, 2), dtype=torch.float32, device=query.device)
     table = classes if bias is None else bias.float() * LOG2E
     numbers = (heads, heads // key.shape[1], key.shape[2], queries, table.shape[-1], scale, scale * LOG2E)
 
-    def options(rows: Tensor, sizes: BlockSizes) -> dict[str, Any]:
+    wide = is_wide(query, key, value, out, grad)
+
+    def constants(rows: Tensor, sizes: BlockSizes) -> dict[str, Any]:
         return {
             "HAS_BIAS": bias is not None, "HAS_FULL": has_full, "HEAD_DIM": head_dim, "BLOCK_D": block_d(head_dim),
-            "BLOCK_M": rows.shape[1], "BLOCK_N": sizes.block_n, "PRECISION": "ieee",
-            "WIDE": is_wide(query, key, value, out, grad), "num_stages": sizes.stages, "num_warps": sizes.warps,
-            "maxnreg": sizes.registers,
+            "BLOCK_M": rows.shape[1], "BLOCK_N": sizes.block_n, "PRECISION": "ieee", "WIDE": wide, "AHEAD": sizes.ahead,
         }  # fmt: skip
 
     strides = (*query.stride()[:3], *key.stride()[:3], *value.stride()[:3])
-    rows, entries, meta, words, launch = key_lists
-    class_attention_bwd_dq_kernel[(rows.shape[0], heads)](
-        query, key, value, out, grad, lse, delta, dq, rows, entries, meta, words, launch, classes, table,
-        *strides, *out.stride()[:3], *grad.stride()[:3], *dq.stride()[:3],
-        *numbers, **options(rows, dq_sizes(head_dim, query.dtype)),
+    rows, entries, meta, words, programs = key_lists
+    sizes = dq_sizes(head_dim, query.dtype)
+    launch(
+        class_attention_bwd_dq_kernel, (rows.shape[0], heads),
+        (query, key, value, out, grad, lse, stats, dq, rows, entries, meta, words, programs, classes, table),
+        (*strides, *out.stride()[:3], *grad.stride()[:3], *dq.stride()[:3], *numbers),
+        sizes.options, **constants(rows, sizes),
     )  # fmt: skip
-    rows, entries, meta, words, launch = query_lists
+    rows, entries, meta, words, programs = query_lists
     # A list that is shared has at least one program more than others: at most twice as many programs share one.
-    shared = min(2 * (launch.shape[0] - rows.shape[0]), launch.shape[0])
-    parts = torch.empty(
+    shared = min(2 * (programs.shape[0] - rows.shape[0]), programs.shape[0])
+    parts = stats if not shared else torch.empty(
         (shared, key.shape[1], 2, rows.shape[1], block_d(head_dim)), dtype=torch.float32, device=query.device
-    )
-    class_attention_bwd_dkv_kernel[(key.shape[1], launch.shape[0])](
-        query, key, value, grad, lse, delta, dk, dv, parts, rows, entries, meta, words, launch, classes, table,
-        *strides, *grad.stride()[:3], *dk.stride()[:3],
-        *numbers, **options(rows, dkv_sizes(head_dim, query.dtype)),
+    )  # fmt: skip
+    sizes = dkv_sizes(head_dim, query.dtype)
+    launch(
+        class_attention_bwd_dkv_kernel, (key.shape[1], programs.shape[0]),
+        (query, key, value, grad, stats, dk, dv, parts, rows, entries, meta, words, programs, classes, table),
+        (*strides, *grad.stride()[:3], *dk.stride()[:3], *numbers),
+        sizes.options, **constants(rows, sizes),
     )  # fmt: skip
     if shared:
-        sum_parts_kernel[(key.shape[1], shared)](
-            dk, dv, parts, rows, meta, launch, *dk.stride()[:3], key.shape[2], scale,
-            HEAD_DIM=head_dim, BLOCK_D=block_d(head_dim), BLOCK_M=rows.shape[1],
-            WIDE=is_wide(query, key, value, out, grad),
+        launch(
+            sum_parts_kernel, (key.shape[1], shared), (dk, dv, parts, rows, meta, programs),
+            (*dk.stride()[:3], key.shape[2], scale),
+            HEAD_DIM=head_dim, BLOCK_D=block_d(head_dim), BLOCK_M=rows.shape[1], WIDE=wide,
         )  # fmt: skip
     return dq, dk, dv

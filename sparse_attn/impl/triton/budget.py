@@ -12,6 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from sparse_attn.impl.triton.launching import launch
 from sparse_attn.impl.triton.sorting import BLOCK, SortedStream
 from sparse_attn.rules import ClassRules
 
@@ -111,8 +112,8 @@ def budget_floor(found: SortedStream, allow: Tensor, rules: ClassRules) -> Tenso
     sums = torch.cumsum(allow[:-1, :-1].float() @ held, 1).int()
     floor = torch.empty_like(found.classes)
     rows = 32
-    budget_floor_kernel[(-(-size // rows),)](
-        found.classes, found.first, found.last, allow, sums, floor, size, classes, rules.budget,
-        blocks, blocks.bit_length(), CAUSAL=rules.causal, ROWS=rows, BLOCK=BLOCK,
+    launch(
+        budget_floor_kernel, (-(-size // rows),), (found.classes, found.first, found.last, allow, sums, floor),
+        (size, classes, rules.budget or 1, blocks, blocks.bit_length()), CAUSAL=rules.causal, ROWS=rows, BLOCK=BLOCK,
     )  # fmt: skip
     return floor

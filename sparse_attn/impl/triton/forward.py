@@ -14,17 +14,20 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from sparse_attn.impl.triton.launching import launch
 from sparse_attn.impl.triton.primitives import (
     LOG2E,
     block_d,
     class_bias,
+    first_tokens,
     forward_sizes,
-    is_wide,
     load_classes,
     load_rows,
     seen_bits,
     sequence_of,
     store_rows,
+    strides_of,
+    this_and_next,
     token_offsets,
 )
 
@@ -32,11 +35,10 @@ from sparse_attn.impl.triton.primitives import (
 @triton.jit
 def _attend(
     acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
-    list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+    token, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
     MASKED: tl.constexpr, HAS_BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    token = tl.load(list_ptr + start + tl.arange(0, BLOCK_N))
     k = load_rows(k_ptr, token_offsets(token, begin, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     s = tl.dot(q, tl.trans(k), input_precision=PRECISION)
     if HAS_BIAS:
@@ -64,6 +66,7 @@ def class_attention_fwd_kernel(
     heads, group, num_keys, num_queries, num_classes, scale_log2,
     HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, FULL_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
+    AHEAD: tl.constexpr,
 ):  # fmt: skip
     """One program a (tile, head)."""
     tile = tl.load(launch_ptr + tl.program_id(0) * 3).to(tl.int64)
@@ -87,16 +90,22 @@ def class_attention_fwd_kernel(
     # A finite start: a row that has seen nothing yet must not compute inf - inf.
     peak = tl.full([BLOCK_M], -1.0e30, tl.float32)
     if HAS_FULL:
+        token = first_tokens(list_ptr, 0, full, FULL_N)
         for start in range(0, full, FULL_N):
+            here, token = this_and_next(list_ptr, token, start, full, FULL_N, AHEAD)
             acc, total, peak = _attend(
                 acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
-                list_ptr, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+                here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
                 False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, FULL_N, PRECISION, WIDE,
             )  # fmt: skip
-    for start in range(0, length - full, BLOCK_N):
+    list_ptr += full
+    length -= full
+    token = first_tokens(list_ptr, 0, length, BLOCK_N)
+    for start in range(0, length, BLOCK_N):
+        here, token = this_and_next(list_ptr, token, start, length, BLOCK_N, AHEAD)
         acc, total, peak = _attend(
             acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
-            list_ptr + full, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
+            here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
             True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
         )  # fmt: skip
     blind = total == 0.0
@@ -135,19 +144,21 @@ def forward(
 
     Returns: output [B, H, Nq, D] and log2-sum-exp2 [B, H, Nq] float32.
     """
-    rows, entries, meta, words, launch = lists
+    rows, entries, meta, words, programs = lists
     batch, heads, queries, head_dim = query.shape
-    make = torch.zeros if has_blind else torch.empty
-    out = make(query.shape, dtype=query.dtype, device=query.device)
-    lse = make((batch, heads, queries), dtype=torch.float32, device=query.device)
+    groups, keys = key.shape[1:3]
+    # In the order of the query's own memory, as torch's attention does: callers often hold [B, N, H, D].
+    out = torch.zeros_like(query) if has_blind else torch.empty_like(query)
+    lse = (torch.zeros if has_blind else torch.empty)((batch, heads, queries), dtype=torch.float32, device=query.device)
     sizes = forward_sizes(head_dim, query.dtype)
     table = classes if bias is None else bias.float() * LOG2E
-    class_attention_fwd_kernel[(rows.shape[0], heads)](
-        query, key, value, out, lse, rows, entries, meta, words, launch, classes, table,
-        *query.stride()[:3], *key.stride()[:3], *value.stride()[:3], *out.stride()[:3],
-        heads, heads // key.shape[1], key.shape[2], queries, table.shape[-1], scale * LOG2E,
+    strides, wide = strides_of(query, key, value, out)
+    launch(
+        class_attention_fwd_kernel, (rows.shape[0], heads),
+        (query, key, value, out, lse, rows, entries, meta, words, programs, classes, table),
+        (*strides, heads, heads // groups, keys, queries, table.shape[-1], scale * LOG2E), sizes.options,
         HAS_BIAS=bias is not None, HAS_FULL=has_full, HEAD_DIM=head_dim, BLOCK_D=block_d(head_dim),
         BLOCK_M=rows.shape[1], BLOCK_N=sizes.block_n, FULL_N=sizes.full_n, PRECISION="ieee",
-        WIDE=is_wide(query, key, value, out), num_stages=sizes.stages, num_warps=sizes.warps, maxnreg=sizes.registers,
+        WIDE=wide, AHEAD=sizes.ahead,
     )  # fmt: skip
     return out, lse

@@ -14,6 +14,7 @@ import triton
 from torch import Tensor
 
 from sparse_attn.impl.triton.budget import budget_floor
+from sparse_attn.impl.triton.launching import Options, launch
 from sparse_attn.impl.triton.listing import (
     STEP,
     fill_lists_kernel,
@@ -207,9 +208,9 @@ def _draft(
     totals = torch.zeros(7, dtype=torch.int64, device=device)
     runs = [_find_runs(stream, found, rows, spans[i * counts[0] :], i == 1) for i, rows in enumerate(tiles)]
     shapes = kernel_key_shape(rules), kernel_query_shape(rules)
-    place_lists_kernel[(len(tiles),)](
-        spans, meta, found.bad, totals, *counts[:2], *(shape.full_step for shape in shapes),
-        shapes[1].longest or 2**40, CHUNK=1024,
+    launch(
+        place_lists_kernel, (len(tiles),), (spans, meta, found.bad, totals),
+        (*counts[:2], *(shape.full_step for shape in shapes), shapes[1].longest or 2**40), CHUNK=1024,
     )  # fmt: skip
     kept = pack([found.classes, found.first, found.last, found.order, floor, until, meta, *tiles])
     room = None
@@ -225,9 +226,10 @@ def _write(
     """Entries, words and launches of all lists, as far as there is room."""
     counts = [rows.shape[0] for rows in tiles] + [0]
     launches = room.launches()
-    rank_tiles_kernel[(sum(-(-count // 64) for count in counts),)](
-        meta, totals, launches, *counts[:2], launches.shape[0], CHUNK=64
-    )
+    launch(
+        rank_tiles_kernel, (sum(-(-count // 64) for count in counts),), (meta, totals, launches),
+        (*counts[:2], launches.shape[0]), CHUNK=64,
+    )  # fmt: skip
     for i, rows in enumerate(tiles):
         entries, words = room.lists(i)
         _fill(stream, rows, runs[i], meta[i * counts[0] :], totals, entries, words, i == 1)
@@ -268,11 +270,12 @@ def _find_runs(
     begins, ends = torch.empty((2, tiles, runs), dtype=torch.int32, device=rows.device)
     # Without tables of rows by classes to read, a program has threads to spare for many classes.
     chunk = 256 if rules.allows_all and rules.window and not rules.global_classes else 64
-    find_runs_kernel[(tiles,)](
-        rows, stream.classes, stream.first, stream.last, stream.floor, stream.until, stream.order, found.sums,
-        stream.allow, stream.is_global, begins, ends, sizes,
-        stream.size, stream.tokens, stream.queries, rules.classes, found.blocks, rules.window, rules.valence or 0,
-        stream.size.bit_length(), runs,
+    launch(
+        find_runs_kernel, (tiles,),
+        (rows, stream.classes, stream.first, stream.last, stream.floor, stream.until, stream.order, found.sums,
+         stream.allow, stream.is_global, begins, ends, sizes),
+        (stream.size, stream.tokens, stream.queries, rules.classes, found.blocks, rules.window, rules.valence or 0,
+         stream.size.bit_length(), runs),
         TRANSPOSED=transposed, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_WINDOW=rules.window > 0,
         HAS_GLOBAL=bool(rules.global_classes), MAKE_ROWS=in_reading_order, IN_ORDER=in_order, SPLIT=split,
         ALL=rules.allows_all, BLOCK_M=rows.shape[1], BLOCK_C=min(chunk, triton.next_power_of_2(rules.classes)),
@@ -294,15 +297,14 @@ def _fill(
     begins, ends = runs
     if not entries.shape[0]:
         return
-    fill_lists_kernel[(entries.shape[0] // STEP.value,)](
-        rows, begins, ends, meta, totals, entries, words,
-        stream.classes, stream.first, stream.last, stream.floor, stream.until, stream.order,
-        stream.allow, stream.is_global,
-        stream.size, stream.tokens, stream.queries, rules.classes, rules.window, ends.shape[1], tiles,
-        tiles.bit_length(), ends.shape[1].bit_length(), words.shape[0],
+    launch(
+        fill_lists_kernel, (entries.shape[0] // STEP.value,),
+        (rows, begins, ends, meta, totals, entries, words, stream.classes, stream.first, stream.last, stream.floor,
+         stream.until, stream.order, stream.allow, stream.is_global),
+        (stream.size, stream.tokens, stream.queries, rules.classes, rules.window, ends.shape[1], tiles,
+         tiles.bit_length(), ends.shape[1].bit_length(), words.shape[0]), Options(1 if rules.allows_all else 4),
         TRANSPOSED=transposed, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_GLOBAL=bool(rules.global_classes),
         HAS_PAST=stream.queries < stream.tokens, ALL=rules.allows_all, BLOCK_M=width,
-        num_warps=1 if rules.allows_all else 4,
     )  # fmt: skip
 
 

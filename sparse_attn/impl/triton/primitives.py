@@ -15,6 +15,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from sparse_attn.impl.triton.launching import Options
+
 LOG2E = 1.4426950408889634
 
 
@@ -27,6 +29,12 @@ class BlockSizes:
     warps: int = 4
     full_n: int = 64
     registers: int | None = None
+    ahead: bool = False
+
+    @property
+    def options(self) -> Options:
+        """What the compiler is told."""
+        return Options(self.warps, self.stages, self.registers)
 
 
 def block_d(head_dim: int) -> int:
@@ -62,9 +70,16 @@ def _float32_sizes(head_dim: int) -> BlockSizes:
     return BlockSizes(32 if head_dim <= 64 else 16, 1, full_n=32 if head_dim <= 64 else 16)
 
 
-def is_wide(*tensors: Tensor) -> bool:
-    """Whether offsets within one sequence outgrow 32 bits."""
-    return any(x.shape[2] * x.stride(2) + x.shape[3] >= 2**31 for x in tensors)
+def strides_of(*tensors: Tensor) -> tuple[tuple[int, ...], bool]:
+    """The strides of all but the last axis of each [B, H, N, D], and whether offsets in a sequence outgrow 32 bits."""
+    strides: list[int] = []
+    wide = False
+    for x in tensors:
+        batch, head, token, _ = x.stride()
+        strides += (batch, head, token)
+        # No more tokens than fit a plan: the product need be taken only where strides are enormous.
+        wide |= token >= 2**15 and x.shape[2] * token + x.shape[3] >= 2**31
+    return tuple(strides), wide
 
 
 @triton.jit
@@ -108,7 +123,7 @@ def seen_bits(words_ptr, start, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):
     if BLOCK_N == 64:
         second = tl.load(words_ptr + (start // 32 + 1) * BLOCK_M + row)[:, None]
         word = tl.where(column[None, :] < 32, word, second)
-    bit = (start % 32 + column) % 32
+    bit = column % 32 if BLOCK_N >= 32 else (start % 32 + column) % 32
     return (word & (1 << bit)[None, :]) != 0
 
 
@@ -122,3 +137,19 @@ def class_bias(bias_ptr, query_class, key_class, num_classes):
 def load_classes(classes_ptr, token, num_classes):
     """Classes of flat positions; padding, which is masked anyway, reads as the last class."""
     return tl.minimum(tl.load(classes_ptr + tl.maximum(token, 0)), num_classes - 1)
+
+
+@triton.jit
+def first_tokens(list_ptr, start, end, BLOCK_N: tl.constexpr):
+    """The first entries of a list that may be empty."""
+    at = start + tl.arange(0, BLOCK_N)
+    return tl.load(list_ptr + at, mask=at < end, other=-1)
+
+
+@triton.jit
+def this_and_next(list_ptr, token, start, end, BLOCK_N: tl.constexpr, AHEAD: tl.constexpr):
+    """The entries of this step and those of the next, whose keys can then be fetched without waiting for their list."""
+    at = tl.arange(0, BLOCK_N)
+    if AHEAD:
+        return token, tl.load(list_ptr + tl.minimum(start + BLOCK_N, end - BLOCK_N) + at)
+    return tl.load(list_ptr + start + at), token

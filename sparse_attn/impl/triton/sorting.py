@@ -16,6 +16,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from sparse_attn.impl.triton.launching import launch
 from sparse_attn.rows import reach_steps
 from sparse_attn.rules import ClassRules
 
@@ -195,18 +196,23 @@ def sort_by_class(
     made = torch.empty((5, size), dtype=torch.int32, device=device)
     classes, order, place = made[0], made[1], made[2]
     first, last = bounds if bounds is not None else (made[3], made[4])
-    counts = torch.zeros((rules.classes + 1) * blocks + 1, dtype=torch.int32, device=device)
+    # What kernels are given begins at 16 bytes, as they like it.
+    cells = (rules.classes + 1) * blocks
+    filled = torch.zeros(-(-cells // 4) * 4 + 1, dtype=torch.int32, device=device)
+    counts, bad = filled[:cells], filled[-1:]
     class_ids = class_ids.contiguous()
     real = class_ids if valid is None else valid.contiguous().view(torch.uint8)
-    count_classes_kernel[(blocks,)](
-        class_ids, real, first, last, classes, counts, counts[-1:], size, tokens, rules.classes, blocks,
+    launch(
+        count_classes_kernel, (blocks,), (class_ids, real, first, last, classes, counts, bad),
+        (size, tokens, rules.classes, blocks),
         HAS_VALID=valid is not None, HAS_BOUNDS=bounds is not None, BLOCK=BLOCK,
     )  # fmt: skip
-    sums = torch.cumsum(counts[:-1], 0, dtype=torch.int32)
-    scatter_kernel[(blocks,)](
-        classes, counts, sums, order, place, size, size, rules.classes + 1, blocks, 0, AS_ROWS=False, BLOCK=BLOCK
-    )
-    return SortedStream(classes, first, last, order, place, counts[:-1], sums, blocks, counts[-1:])
+    sums = torch.cumsum(counts, 0, dtype=torch.int32)
+    launch(
+        scatter_kernel, (blocks,), (classes, counts, sums, order, place),
+        (size, size, rules.classes + 1, blocks, 0), AS_ROWS=False, BLOCK=BLOCK,
+    )  # fmt: skip
+    return SortedStream(classes, first, last, order, place, counts, sums, blocks, bad)
 
 
 def sort_by_reach(
@@ -227,9 +233,10 @@ def sort_by_reach(
     segments = Segments.of(size, tokens, tokens)
     until, keys = torch.empty((2, size), dtype=torch.int32, device=floor.device)
     counts = torch.zeros(segments.count * 6 * segments.blocks, dtype=torch.int32, device=floor.device)
-    count_reaches_kernel[(segments.count * segments.blocks,)](
-        found.order, found.place, found.classes, found.first, found.last, floor, until, keys, counts,
-        size, tokens, rules.classes, rules.valence or 0, *reach_steps(rules), segments.blocks,
+    launch(
+        count_reaches_kernel, (segments.count * segments.blocks,),
+        (found.order, found.place, found.classes, found.first, found.last, floor, until, keys, counts),
+        (size, tokens, rules.classes, rules.valence or 0, *reach_steps(rules), segments.blocks),
         CAUSAL=rules.causal, OF_KEYS=rules.valence is not None, BLOCK=BLOCK,
     )  # fmt: skip
     return until, _tiled(keys, counts, segments, 6, rows)
@@ -240,9 +247,10 @@ def sort_by_rank(found: SortedStream, tokens: int, rank: Tensor, stretch: int, r
     segments = Segments.of(found.classes.shape[0], tokens, stretch)
     keys = torch.empty_like(found.classes)
     counts = torch.zeros(segments.count * rank.shape[0] * segments.blocks, dtype=torch.int32, device=keys.device)
-    count_ranks_kernel[(segments.count * segments.blocks,)](
-        found.classes, rank, keys, counts, tokens, segments.stretch, rank.shape[0] - 1, segments.blocks, BLOCK=BLOCK
-    )
+    launch(
+        count_ranks_kernel, (segments.count * segments.blocks,), (found.classes, rank, keys, counts),
+        (tokens, segments.stretch, rank.shape[0] - 1, segments.blocks), BLOCK=BLOCK,
+    )  # fmt: skip
     return _tiled(keys, counts, segments, rank.shape[0], rows)
 
 
@@ -251,8 +259,9 @@ def _tiled(keys: Tensor, counts: Tensor, segments: Segments, num_keys: int, rows
     make = torch.empty if each == segments.tokens else _nowhere
     target = make((keys.shape[0] // segments.tokens * each // rows, rows), dtype=torch.int32, device=keys.device)
     sums = torch.cumsum(counts, 0, dtype=torch.int32)
-    scatter_kernel[(segments.count * segments.blocks,)](
-        keys, counts, sums, target, target, segments.tokens, segments.stretch, num_keys, segments.blocks, each,
+    launch(
+        scatter_kernel, (segments.count * segments.blocks,), (keys, counts, sums, target, target),
+        (segments.tokens, segments.stretch, num_keys, segments.blocks, each),
         AS_ROWS=True, BLOCK=BLOCK,
     )  # fmt: skip
     return target
