@@ -22,6 +22,7 @@ EXPERIMENTS = (
     "hyperbolic_embeddings",
     "sparse_attention",
     "language_model",
+    "h6",
 )
 
 __all__ = ["EXPERIMENTS"]
