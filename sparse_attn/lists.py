@@ -25,11 +25,11 @@ class TileLists:
 
     Args:
         rows: [T, R] int32, flat position of each row's token, -1 for none.
-        entries: [E] int32, the lists of all tiles one after the other, -1 for none.
+        entries: [E] int32, the lists of all tiles one after the other, -1 for none; there may be room behind them.
         meta: [T, 4] int64: where the tile's list begins in `entries`; how many of its first entries every row sees (a
             multiple of `full_step`); its length (the rest is a multiple of `step`); where its words begin.
         words: [W, R] int32, one word for each 32 entries after the full ones: bit e of words[g, r] says whether row r
-            sees entry 32 g + e. Empty where the shape asks for none.
+            sees entry 32 g + e. Empty where the shape asks for none; there may be room behind them, too.
         launch: [W, 3] int32, the work of each program: a tile, and the first and one-past-last of its entries. Tiles by
             falling length, so that the longest start first; W > T where long lists are left to several programs.
     """

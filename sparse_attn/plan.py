@@ -96,11 +96,9 @@ class ClassPlan:
         """What the kernels of `impl.triton` take; put together at the first call, then kept."""
         found = self._schedules.get(with_gradient)
         if found is None:
-            keys = self.key_lists(kernel_key_shape(self.rules)).tensors()
-            queries = self.query_lists(kernel_query_shape(self.rules)).tensors() if with_gradient else []
-            found = Schedule(
-                keys, queries, self.stream.classes, self.bias, self.has_blind, not self.rules.is_bounded
-            )
+            keys = self.key_lists(kernel_key_shape(self.rules, self.num_keys)).tensors()
+            queries = self.query_lists(kernel_query_shape(self.rules, self.num_keys)).tensors() if with_gradient else []
+            found = Schedule(keys, queries, self.stream.classes, self.bias, self.has_blind, not self.rules.is_bounded)
             self._schedules[with_gradient] = found
         return found
 
@@ -177,9 +175,9 @@ def _plan_on_device(
         _check_range(class_ids, real, rules)
         raise AssertionError("class ids that a kernel refused are in range")
     plan = _plan_of(made.stream, class_ids, real)
-    plan._lists["keys", kernel_key_shape(rules)] = made.keys
+    plan._lists["keys", kernel_key_shape(rules, plan.num_keys)] = made.keys
     if made.queries is not None:
-        plan._lists["queries", kernel_query_shape(rules)] = made.queries
+        plan._lists["queries", kernel_query_shape(rules, plan.num_keys)] = made.queries
     return plan
 
 

@@ -117,15 +117,21 @@ def cpu_shape(rules: ClassRules) -> TileShape:
     return TileShape(16 if has_short_lists else 64, _stretch(rules), step=32, full_step=2**30)
 
 
-def kernel_key_shape(rules: ClassRules) -> TileShape:
-    """The tiles of queries of `impl.triton`."""
-    return TileShape(64, 0 if rules.is_bounded else _stretch(rules), full_step=128)
+def kernel_key_shape(rules: ClassRules, tokens: int) -> TileShape:
+    """The tiles of queries of `impl.triton`, for sequences of so many tokens."""
+    return TileShape(64, _kernel_stretch(rules, tokens), full_step=128)
 
 
-def kernel_query_shape(rules: ClassRules) -> TileShape:
+def kernel_query_shape(rules: ClassRules, tokens: int) -> TileShape:
     """The tiles of keys of `impl.triton`, for dk and dv."""
     # A rare word is seen all through the text: one program for it would still be at work when all others are done.
-    return TileShape(64, 0 if rules.is_bounded else _stretch(rules), longest=0 if rules.valence is None else 8192)
+    return TileShape(64, _kernel_stretch(rules, tokens), longest=0 if rules.valence is None else 8192)
+
+
+def _kernel_stretch(rules: ClassRules, tokens: int) -> int:
+    stretch = 0 if rules.is_bounded else _stretch(rules)
+    # In a short text the tokens of one class that fill a tile lie all over it, and its list is as long as the text.
+    return min(stretch, 128) if tokens < 1536 else stretch
 
 
 def _stretch(rules: ClassRules) -> int:

@@ -8,6 +8,7 @@ B batch, H query heads, G key/value heads, N tokens, Nq queries, D head dim.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -24,12 +25,13 @@ from sparse_attn.impl.triton.primitives import (
     dkv_sizes,
     dq_sizes,
     first_tokens,
-    is_wide,
+    is_long,
     load_classes,
     load_rows,
     seen_bits,
     sequence_of,
     store_rows,
+    strides_of,
     this_and_next,
     token_offsets,
 )
@@ -67,7 +69,7 @@ def class_attention_bwd_dq_kernel(
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
     AHEAD: tl.constexpr,
 ):  # fmt: skip
-    """One program a (tile of queries, head); also leaves lse and delta = sum(o * do), side by side, for the other kernel."""
+    """One program a (tile of queries, head); leaves lse and delta = sum(o * do) side by side for the other kernel."""
     tile = tl.load(launch_ptr + tl.program_id(0) * 3).to(tl.int64)
     head = tl.program_id(1)
     wide_head = head.to(tl.int64)
@@ -148,8 +150,8 @@ def class_attention_bwd_dkv_kernel(
     rows_ptr, entries_ptr, meta_ptr, words_ptr, launch_ptr, classes_ptr, bias_ptr,
     q_stride_b, q_stride_h, q_stride_n, k_stride_b, k_stride_h, k_stride_n,
     v_stride_b, v_stride_h, v_stride_n, do_stride_b, do_stride_h, do_stride_n,
-    dk_stride_b, dk_stride_h, dk_stride_n,
-    heads, group, num_keys, num_queries, num_classes, scale, scale_log2,
+    dk_stride_b, dk_stride_h, dk_stride_n, dv_stride_b, dv_stride_h, dv_stride_n,
+    heads, group, num_keys, num_queries, num_classes, scale, scale_log2, together,
     HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
     AHEAD: tl.constexpr,
@@ -158,11 +160,13 @@ def class_attention_bwd_dkv_kernel(
 
     Where several programs share a list, each leaves its part of the sums in float32 for `sum_parts_kernel`.
     """
-    # Lists differ much in length here: heads vary fastest, so that the longest lists of all heads start first.
-    launch_ptr += tl.program_id(1) * 3
+    # Lists differ much in length here, and the longest should start first, for all heads; but what the heads read at a
+    # time should fit the cache. So heads come in groups, and vary fastest within one.
+    program = tl.program_id(0) // together
+    key_head = tl.program_id(1) * together + tl.program_id(0) % together
+    launch_ptr += program * 3
     tile = tl.load(launch_ptr).to(tl.int64)
     since, upto = tl.load(launch_ptr + 1), tl.load(launch_ptr + 2)
-    key_head = tl.program_id(0)
     list_ptr = entries_ptr + tl.load(meta_ptr + tile * 4)
     full = tl.load(meta_ptr + tile * 4 + 1).to(tl.int32)
     length = tl.load(meta_ptr + tile * 4 + 2).to(tl.int32)
@@ -206,28 +210,29 @@ def class_attention_bwd_dkv_kernel(
     if (since == 0) & (upto == length):
         at = sequence * dk_stride_b + wide_head * dk_stride_h + token_offsets(row, begin, dk_stride_n, WIDE)
         store_rows(dk_ptr, at, dk * scale, row >= 0, HEAD_DIM, BLOCK_D)
+        at = sequence * dv_stride_b + wide_head * dv_stride_h + token_offsets(row, begin, dv_stride_n, WIDE)
         store_rows(dv_ptr, at, dv, row >= 0, HEAD_DIM, BLOCK_D)
     else:
-        parts_ptr += _part_of(tl.program_id(1), key_head, BLOCK_M * BLOCK_D)
+        parts_ptr += _part_of(program, key_head, heads // group, BLOCK_M * BLOCK_D)
         spot = tl.arange(0, BLOCK_M)[:, None] * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
         tl.store(parts_ptr + spot, dk)
         tl.store(parts_ptr + BLOCK_M * BLOCK_D + spot, dv)
 
 
 @triton.jit
-def _part_of(program, key_head, size):
+def _part_of(program, key_head, key_heads, size):
     """Where a program leaves its two sums; programs that share lists are the first ones."""
-    return (program.to(tl.int64) * tl.num_programs(0) + key_head) * (2 * size)
+    return (program.to(tl.int64) * key_heads + key_head) * (2 * size)
 
 
 @triton.jit
 def sum_parts_kernel(
-    dk_ptr, dv_ptr, parts_ptr, rows_ptr, meta_ptr, launch_ptr, dk_stride_b, dk_stride_h, dk_stride_n,
-    num_keys, scale, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr,
-    WIDE: tl.constexpr,
+    dk_ptr, dv_ptr, parts_ptr, rows_ptr, meta_ptr, launch_ptr,
+    dk_stride_b, dk_stride_h, dk_stride_n, dv_stride_b, dv_stride_h, dv_stride_n, num_keys,
+    scale, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_M: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
     """The sums over the programs that share a list, always in the same order: by the first of them, for each head."""
-    program, key_head = tl.program_id(1), tl.program_id(0)
+    program, key_head = tl.program_id(0), tl.program_id(1)
     tile = tl.load(launch_ptr + program * 3).to(tl.int64)
     length = tl.load(meta_ptr + tile * 4 + 2).to(tl.int32)
     if (tl.load(launch_ptr + program * 3 + 1) > 0) | (tl.load(launch_ptr + program * 3 + 2) == length):
@@ -237,17 +242,25 @@ def sum_parts_kernel(
     dv = tl.zeros([BLOCK_M, BLOCK_D], tl.float32)
     done = 0
     while done < length:
-        part_ptr = parts_ptr + _part_of(program, key_head, BLOCK_M * BLOCK_D)
+        part_ptr = parts_ptr + _part_of(program, key_head, tl.num_programs(1), BLOCK_M * BLOCK_D)
         dk += tl.load(part_ptr + spot)
         dv += tl.load(part_ptr + BLOCK_M * BLOCK_D + spot)
         done = tl.load(launch_ptr + program * 3 + 2)
         program += 1
     row = tl.load(rows_ptr + tile * BLOCK_M + tl.arange(0, BLOCK_M))
     sequence = sequence_of(row, num_keys)
-    at = sequence * dk_stride_b + key_head.to(tl.int64) * dk_stride_h
-    at += token_offsets(row, (sequence * num_keys).to(tl.int32), dk_stride_n, WIDE)
+    begin = (sequence * num_keys).to(tl.int32)
+    head = key_head.to(tl.int64)
+    at = sequence * dk_stride_b + head * dk_stride_h + token_offsets(row, begin, dk_stride_n, WIDE)
     store_rows(dk_ptr, at, dk * scale, row >= 0, HEAD_DIM, BLOCK_D)
+    at = sequence * dv_stride_b + head * dv_stride_h + token_offsets(row, begin, dv_stride_n, WIDE)
     store_rows(dv_ptr, at, dv, row >= 0, HEAD_DIM, BLOCK_D)
+
+
+@cache
+def heads_together(key_heads: int) -> int:
+    """The largest divisor of the number of key heads up to 4: measured on an H200."""
+    return max(n for n in range(1, min(4, key_heads) + 1) if key_heads % n == 0)
 
 
 def backward(
@@ -277,13 +290,13 @@ def backward(
     Returns: gradients by query, key and value.
     """
     heads, queries, head_dim = query.shape[1:]
-    make = torch.zeros if has_blind else torch.empty
-    dq, dk, dv = (make(x.shape, dtype=x.dtype, device=x.device) for x in (query, key, value))
+    like, make = (torch.zeros_like, torch.zeros) if has_blind else (torch.empty_like, torch.empty)
+    dq, dk, dv = like(query), like(key), like(value)
     stats = make((*lse.shape, 2), dtype=torch.float32, device=query.device)
     table = classes if bias is None else bias.float() * LOG2E
-    numbers = (heads, heads // key.shape[1], key.shape[2], queries, table.shape[-1], scale, scale * LOG2E)
-
-    wide = is_wide(query, key, value, out, grad)
+    groups, keys = key.shape[1:3]
+    numbers = (heads, heads // groups, keys, queries, table.shape[-1], scale, scale * LOG2E)
+    strides, wide = strides_of(query, key, value, out, grad, dq, dk, dv)
 
     def constants(rows: Tensor, sizes: BlockSizes) -> dict[str, Any]:
         return {
@@ -291,32 +304,32 @@ def backward(
             "BLOCK_M": rows.shape[1], "BLOCK_N": sizes.block_n, "PRECISION": "ieee", "WIDE": wide, "AHEAD": sizes.ahead,
         }  # fmt: skip
 
-    strides = (*query.stride()[:3], *key.stride()[:3], *value.stride()[:3])
     rows, entries, meta, words, programs = key_lists
-    sizes = dq_sizes(head_dim, query.dtype)
+    sizes = dq_sizes(head_dim, query.dtype, is_long(has_full, keys))
     launch(
         class_attention_bwd_dq_kernel, (rows.shape[0], heads),
         (query, key, value, out, grad, lse, stats, dq, rows, entries, meta, words, programs, classes, table),
-        (*strides, *out.stride()[:3], *grad.stride()[:3], *dq.stride()[:3], *numbers),
+        (*strides[:18], *numbers),
         sizes.options, **constants(rows, sizes),
     )  # fmt: skip
     rows, entries, meta, words, programs = query_lists
     # A list that is shared has at least one program more than others: at most twice as many programs share one.
     shared = min(2 * (programs.shape[0] - rows.shape[0]), programs.shape[0])
     parts = stats if not shared else torch.empty(
-        (shared, key.shape[1], 2, rows.shape[1], block_d(head_dim)), dtype=torch.float32, device=query.device
+        (shared, groups, 2, rows.shape[1], block_d(head_dim)), dtype=torch.float32, device=query.device
     )  # fmt: skip
     sizes = dkv_sizes(head_dim, query.dtype)
+    together = heads_together(groups)
     launch(
-        class_attention_bwd_dkv_kernel, (key.shape[1], programs.shape[0]),
+        class_attention_bwd_dkv_kernel, (together * programs.shape[0], groups // together),
         (query, key, value, grad, stats, dk, dv, parts, rows, entries, meta, words, programs, classes, table),
-        (*strides, *grad.stride()[:3], *dk.stride()[:3], *numbers),
+        (*strides[:9], *strides[12:15], *strides[18:], *numbers, together),
         sizes.options, **constants(rows, sizes),
     )  # fmt: skip
     if shared:
         launch(
-            sum_parts_kernel, (key.shape[1], shared), (dk, dv, parts, rows, meta, programs),
-            (*dk.stride()[:3], key.shape[2], scale),
+            sum_parts_kernel, (shared, groups), (dk, dv, parts, rows, meta, programs),
+            (*strides[18:], keys, scale),
             HEAD_DIM=head_dim, BLOCK_D=block_d(head_dim), BLOCK_M=rows.shape[1], WIDE=wide,
         )  # fmt: skip
     return dq, dk, dv

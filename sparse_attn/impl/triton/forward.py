@@ -21,6 +21,7 @@ from sparse_attn.impl.triton.primitives import (
     class_bias,
     first_tokens,
     forward_sizes,
+    is_long,
     load_classes,
     load_rows,
     seen_bits,
@@ -150,7 +151,7 @@ def forward(
     # In the order of the query's own memory, as torch's attention does: callers often hold [B, N, H, D].
     out = torch.zeros_like(query) if has_blind else torch.empty_like(query)
     lse = (torch.zeros if has_blind else torch.empty)((batch, heads, queries), dtype=torch.float32, device=query.device)
-    sizes = forward_sizes(head_dim, query.dtype)
+    sizes = forward_sizes(head_dim, query.dtype, is_long(has_full, keys))
     table = classes if bias is None else bias.float() * LOG2E
     strides, wide = strides_of(query, key, value, out)
     launch(

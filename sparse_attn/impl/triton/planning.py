@@ -7,6 +7,7 @@ B batch, N tokens, M = B * N, C classes, T tiles of R rows, K runs of a tile.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -72,37 +73,34 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """Memory for the lists of both kinds of tiles, in one piece, so that copying them all is one launch.
+    """Memory for the lists of both kinds of tiles, in one piece.
 
     Args:
-        piece: int32, launches, then entries and words of each kind.
         sizes: how many of each there is room for.
-        widths: rows of a tile of each kind.
+        launches: [W, 3] of both kinds.
+        entries: [E] of each kind.
+        words: [W, R] of each kind.
     """
 
-    piece: Tensor
     sizes: Sizes
-    widths: tuple[int, ...]
+    launches: Tensor
+    entries: tuple[Tensor, ...]
+    words: tuple[Tensor, ...]
 
     @staticmethod
-    def make(sizes: Sizes, tiles: list[Tensor]) -> Room:
-        """Room that nothing has been written to."""
-        widths = tuple(rows.shape[1] for rows in tiles)
-        size = sum(n + w * width for n, w, width in zip(sizes.entries, sizes.words, widths, strict=True))
-        return Room(torch.empty(3 * sizes.launches + size, dtype=torch.int32, device=tiles[0].device), sizes, widths)
+    def places(sizes: Sizes, widths: Sequence[int]) -> list[int]:
+        """How many numbers launches take, and entries and words of each kind."""
+        found = [3 * sizes.launches]
+        for entries, words, width in zip(sizes.entries, sizes.words, widths, strict=True):
+            found += [entries, words * width]
+        return found
 
-    def launches(self) -> Tensor:
-        """[W, 3] of both kinds."""
-        return self.piece[: 3 * self.sizes.launches].view(-1, 3)
-
-    def lists(self, kind: int) -> tuple[Tensor, Tensor]:
-        """Entries [E] and words [W, R] of a kind of tiles."""
-        begin = 3 * self.sizes.launches
-        for i in range(kind):
-            begin += self.sizes.entries[i] + self.sizes.words[i] * self.widths[i]
-        end = begin + self.sizes.entries[kind]
-        words = self.piece[end : end + self.sizes.words[kind] * self.widths[kind]]
-        return self.piece[begin:end], words.view(-1, self.widths[kind])
+    @staticmethod
+    def within(piece: Tensor, sizes: Sizes, widths: Sequence[int]) -> Room:
+        """Room in int32 memory of just that size."""
+        launches, *lists = piece.split(Room.places(sizes, widths))
+        words = tuple(x.view(-1, width) for x, width in zip(lists[1::2], widths, strict=True))
+        return Room(sizes, launches.view(-1, 3), tuple(lists[::2]), words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,16 +109,15 @@ class Draft:
 
     Args:
         kept: what the plan will hold: classes, first, last, order, floor, until [M] and meta [T, 4] of both kinds of
-            tiles, then the tiles of queries and, for gradients, those of keys.
+            tiles, then the tiles of queries and, for gradients, those of keys; behind them the lists, as far as there
+            was room for them.
         runs: begins and running ends of the runs of each kind of tile.
         totals: [7] int64, see `place_lists_kernel`.
-        room: the lists, as far as there was room for them; None where no sizes were given.
     """
 
     kept: Packed
     runs: list[tuple[Tensor, Tensor]]
     totals: Tensor
-    room: Room | None
 
 
 def plan_on_device(
@@ -156,8 +153,9 @@ def plan_on_device(
     first, last = (None, None) if bounds is None else bounds
     draft = replayed(work, (class_ids, valid, first, last), (rules, queries, with_gradient, room))
     # All that can be done while the device is at work. The next plan overwrites what the recording holds: copies.
-    classes, first, last, order, floor, until, meta, *tiles = draft.kept.copies()
-    made = None if draft.room is None else Room(draft.room.piece.clone(), draft.room.sizes, draft.room.widths)
+    classes, first, last, order, floor, until, meta, *tiles, spare = draft.kept.copies()
+    widths = [rows.shape[1] for rows in tiles]
+    made = None if room is None else Room.within(spare, room, widths)
     allow, is_global, _ = rules.tables(class_ids.device)
     stream = Stream(classes, first, last, floor, until, order, allow, is_global, rules, queries, tokens)
     counts = [rows.shape[0] for rows in tiles]
@@ -169,13 +167,12 @@ def plan_on_device(
     kinds = len(tiles)
     needed = Sizes(tuple(lengths[0 : 2 * kinds : 2]), tuple(lengths[1 : 2 * kinds : 2]), counts[0] + parts)
     if made is None or not made.sizes.holds(needed):
-        rules.rooms[shape] = needed.with_spare()
-        made = Room.make(needed, tiles)
+        sizes = rules.rooms[shape] = needed.with_spare()
+        piece = torch.empty(sum(Room.places(sizes, widths)), dtype=torch.int32, device=class_ids.device)
+        made = Room.within(piece, sizes, widths)
         _write(stream, tiles, draft.runs, meta, draft.totals, made)
-    lists = []
-    for i, programs in enumerate(made.launches()[: needed.launches].split([counts[0], parts][:kinds])):
-        entries, words = made.lists(i)
-        lists.append(TileLists(tiles[i], entries[: needed.entries[i]], metas[i], words[: needed.words[i]], programs))
+    programs = made.launches[: counts[0]], made.launches[counts[0] : needed.launches]
+    lists = [TileLists(*given) for given in zip(tiles, made.entries, metas, made.words, programs)]  # noqa: B905
     return DevicePlan(stream, lists[0], lists[1] if with_gradient else None)
 
 
@@ -195,7 +192,7 @@ def _draft(
     if rules.budget is not None:
         floor = budget_floor(found, allow, rules)
     if rules.valence is not None:
-        until, key_tiles = sort_by_reach(found, tokens, floor, rules, kernel_query_shape(rules).rows)
+        until, key_tiles = sort_by_reach(found, tokens, floor, rules, kernel_query_shape(rules, tokens).rows)
     stream = Stream(
         found.classes, found.first, found.last, floor, until, found.order, allow, is_global, rules, queries, tokens
     )
@@ -207,17 +204,17 @@ def _draft(
     meta = torch.empty((sum(counts), 4), dtype=torch.int64, device=device)
     totals = torch.zeros(7, dtype=torch.int64, device=device)
     runs = [_find_runs(stream, found, rows, spans[i * counts[0] :], i == 1) for i, rows in enumerate(tiles)]
-    shapes = kernel_key_shape(rules), kernel_query_shape(rules)
+    shapes = kernel_key_shape(rules, tokens), kernel_query_shape(rules, tokens)
     launch(
         place_lists_kernel, (len(tiles),), (spans, meta, found.bad, totals),
         (*counts[:2], *(shape.full_step for shape in shapes), shapes[1].longest or 2**40), CHUNK=1024,
     )  # fmt: skip
-    kept = pack([found.classes, found.first, found.last, found.order, floor, until, meta, *tiles])
-    room = None
+    widths = [rows.shape[1] for rows in tiles]
+    spare = 0 if sizes is None else sum(Room.places(sizes, widths))
+    kept = pack([found.classes, found.first, found.last, found.order, floor, until, meta, *tiles], spare)
     if sizes is not None:
-        room = Room.make(sizes, tiles)
-        _write(stream, tiles, runs, meta, totals, room)
-    return Draft(kept, runs, totals, room)
+        _write(stream, tiles, runs, meta, totals, Room.within(kept.spare, sizes, widths))
+    return Draft(kept, runs, totals)
 
 
 def _write(
@@ -225,19 +222,18 @@ def _write(
 ) -> None:
     """Entries, words and launches of all lists, as far as there is room."""
     counts = [rows.shape[0] for rows in tiles] + [0]
-    launches = room.launches()
     launch(
-        rank_tiles_kernel, (sum(-(-count // 64) for count in counts),), (meta, totals, launches),
-        (*counts[:2], launches.shape[0]), CHUNK=64,
+        rank_tiles_kernel, (sum(-(-count // 64) for count in counts),), (meta, totals, room.launches),
+        (*counts[:2], room.sizes.launches), CHUNK=64,
     )  # fmt: skip
     for i, rows in enumerate(tiles):
-        entries, words = room.lists(i)
-        _fill(stream, rows, runs[i], meta[i * counts[0] :], totals, entries, words, i == 1)
+        kept = room.entries[i], room.words[i]
+        _fill(stream, rows, runs[i], meta[i * counts[0] :], totals, *kept, i == 1)
 
 
 def _query_tiles(stream: Stream, found: SortedStream) -> Tensor:
     """The asking tokens in tiles; in reading order there is only room for them, see `find_runs_kernel`."""
-    rules, shape = stream.rules, kernel_key_shape(stream.rules)
+    rules, shape = stream.rules, kernel_key_shape(stream.rules, stream.tokens)
     if _keeps_order(rules):
         tiles = stream.size // stream.tokens * -(-stream.queries // shape.rows)
         return torch.empty((tiles, shape.rows), dtype=torch.int32, device=stream.classes.device)
@@ -251,7 +247,7 @@ def _query_tiles(stream: Stream, found: SortedStream) -> Tensor:
 
 def _key_tiles(stream: Stream, found: SortedStream) -> Tensor:
     """All tokens in tiles, where no valence has sorted them."""
-    shape = kernel_query_shape(stream.rules)
+    shape = kernel_query_shape(stream.rules, stream.tokens)
     if shape.stretch == 0:
         return key_rows(stream, shape)
     rank = stream.rules.ranks(stream.classes.device)[1]
@@ -310,7 +306,7 @@ def _fill(
 
 def _keeps_order(rules: ClassRules) -> bool:
     """Whether the tiles of queries are in reading order."""
-    return kernel_key_shape(rules).stretch == 0 and rules.budget is None
+    return rules.valence is not None or not rules.allows_any
 
 
 def _bound(rules: ClassRules) -> int:

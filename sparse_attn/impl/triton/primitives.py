@@ -9,6 +9,7 @@ Pointer arithmetic only: no block pointers, no descriptors. Offsets are int64.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import torch
 import triton
@@ -22,7 +23,16 @@ LOG2E = 1.4426950408889634
 
 @dataclass(frozen=True)
 class BlockSizes:
-    """How a kernel is cut: entries a step, pipeline stages, warps; entries a step where every row sees them all."""
+    """How a kernel is cut.
+
+    Args:
+        block_n: entries a step.
+        stages: of the pipeline.
+        warps: of a program.
+        full_n: entries a step where every row sees them all, in the forward pass.
+        registers: at most so many a thread; fewer than the compiler would take let more programs run at a time.
+        ahead: whether a step reads which entries the next one wants: what these hold can then be fetched meanwhile.
+    """
 
     block_n: int
     stages: int
@@ -31,39 +41,57 @@ class BlockSizes:
     registers: int | None = None
     ahead: bool = False
 
-    @property
+    @cached_property
     def options(self) -> Options:
         """What the compiler is told."""
         return Options(self.warps, self.stages, self.registers)
 
 
+@cache
 def block_d(head_dim: int) -> int:
     """The head dim padded to a power of two that the matrix units take."""
     return max(16, triton.next_power_of_2(head_dim))
 
 
-def forward_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
-    """Measured on an H200; float32 and wide heads take smaller steps to fit shared memory."""
+@cache
+def forward_sizes(head_dim: int, dtype: torch.dtype, is_long: bool) -> BlockSizes:
+    """Measured on an H200; float32 and wide heads take smaller steps to fit shared memory.
+
+    Args:
+        head_dim: D.
+        dtype: of query, key and value.
+        is_long: whether lists are long and mostly of entries that every row sees.
+    """
     if dtype == torch.float32:
         return _float32_sizes(head_dim)
-    return BlockSizes(64, 2, full_n=128) if head_dim <= 64 else BlockSizes(32, 3 if head_dim <= 128 else 2)
+    if head_dim <= 64:
+        return BlockSizes(64, 2, full_n=128) if is_long else BlockSizes(64, 2, registers=128, ahead=True)
+    return BlockSizes(32, 3, full_n=32, ahead=True) if head_dim <= 128 else BlockSizes(32, 2)
 
 
-def dq_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
+@cache
+def dq_sizes(head_dim: int, dtype: torch.dtype, is_long: bool) -> BlockSizes:
     """As `forward_sizes`, for the gradient by the queries."""
     if dtype == torch.float32:
         return _float32_sizes(head_dim)
     if head_dim <= 64:
-        # Fewer registers than the compiler would take: more programs at a time.
-        return BlockSizes(64, 2, registers=128)
-    return BlockSizes(32, 3 if head_dim <= 128 else 1)
+        return BlockSizes(64, 3, ahead=True) if is_long else BlockSizes(32, 3, registers=128, ahead=True)
+    return BlockSizes(64, 2, ahead=True) if head_dim <= 128 else BlockSizes(32, 1)
 
 
+@cache
 def dkv_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
     """As `forward_sizes`, for the gradients by the keys and values."""
     if dtype == torch.float32:
         return _float32_sizes(head_dim)
+    if head_dim <= 64:
+        return BlockSizes(64, 3, ahead=True)
     return BlockSizes(64, 2) if head_dim <= 128 else BlockSizes(32, 1)
+
+
+def is_long(has_full: bool, keys: int) -> bool:
+    """Whether lists are long and mostly of entries that every row sees."""
+    return has_full and keys >= 8192
 
 
 def _float32_sizes(head_dim: int) -> BlockSizes:
@@ -77,8 +105,8 @@ def strides_of(*tensors: Tensor) -> tuple[tuple[int, ...], bool]:
     for x in tensors:
         batch, head, token, _ = x.stride()
         strides += (batch, head, token)
-        # No more tokens than fit a plan: the product need be taken only where strides are enormous.
-        wide |= token >= 2**15 and x.shape[2] * token + x.shape[3] >= 2**31
+        _, _, tokens, dim = x.shape
+        wide |= tokens * token + dim >= 2**31
     return tuple(strides), wide
 
 

@@ -78,34 +78,46 @@ def _record(work: Callable[..., Result], inputs: tuple[Tensor | None, ...]) -> _
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """Integer tensors side by side in one piece, so that copying them all is one launch; see `pack`."""
+    """Integer tensors side by side in one piece, so that copying them all is one launch; see `pack`.
+
+    Args:
+        piece: int32.
+        sizes: how it is cut.
+        places: for each tensor which cut it is, its shape and its dtype.
+        spare: the last cut, which holds what the caller writes there.
+    """
 
     piece: Tensor
-    places: tuple[tuple[int, torch.Size, tuple[int, ...], torch.dtype], ...]
+    sizes: list[int]
+    places: tuple[tuple[int, torch.Size, torch.dtype], ...]
+    spare: Tensor
 
     def copies(self) -> list[Tensor]:
-        """The tensors, in memory of their own."""
-        narrow = self.piece.clone()
-        wide = narrow.view(torch.int64)
-        return [
-            torch.as_strided(narrow, shape, stride, begin)
-            if dtype == torch.int32
-            else torch.as_strided(wide, shape, stride, begin // 2)
-            for begin, shape, stride, dtype in self.places
-        ]
+        """The tensors and, at the end, the spare part, in memory of their own."""
+        cuts = self.piece.clone().split(self.sizes)
+        made = []
+        for at, shape, dtype in self.places:
+            x = cuts[at] if dtype == torch.int32 else cuts[at].view(dtype)
+            made.append(x if len(shape) == 1 else x.view(shape))
+        return [*made, cuts[-1]]
 
 
-def pack(tensors: Sequence[Tensor]) -> Packed:
-    """Put int32 and int64 tensors of one device together; one that is listed twice is stored once."""
-    begins: dict[int, int] = {}
-    pieces, filled = [], 0
+def pack(tensors: Sequence[Tensor], spare: int) -> Packed:
+    """Put int32 and int64 tensors of one device together, and leave as many places as `spare` says behind them.
+
+    A tensor that is listed twice is stored once.
+    """
+    cut_of: dict[int, int] = {}
+    pieces = []
     filler = torch.empty(3, dtype=torch.int32, device=tensors[0].device)
     for x in tensors:
-        if id(x) not in begins:
+        if id(x) not in cut_of:
+            cut_of[id(x)] = len(pieces)
             flat = x.reshape(-1).view(torch.int32)
             # Every tensor begins at 16 bytes, as kernels like it.
             pieces += [flat, filler[: -flat.shape[0] % 4]]
-            begins[id(x)] = filled
-            filled += flat.shape[0] + (-flat.shape[0] % 4)
-    places = [(begins[id(x)], x.shape, x.contiguous().stride(), x.dtype) for x in tensors]
-    return Packed(torch.cat(pieces), tuple(places))
+    sizes = [x.shape[0] for x in pieces]
+    piece = torch.empty(sum(sizes) + spare, dtype=torch.int32, device=filler.device)
+    torch.cat(pieces, out=piece[: sum(sizes)])
+    places = tuple((cut_of[id(x)], x.shape, x.dtype) for x in tensors)
+    return Packed(piece, [*sizes, spare], places, piece[sum(sizes) :])
