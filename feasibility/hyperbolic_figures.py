@@ -71,7 +71,7 @@ def benefit_chart(metrics: Mapping[str, Metric], dim: int) -> str:
         axes.barh(row, metric.value, color=colours[judged], height=0.6, xerr=spread, ecolor=INK)
         axes.annotate(
             f"{metric.value:+.1f} %  {judged}",
-            (max(metric.ci95[1], metric.value, 0.0), row),
+            (max(metric.ci95[1], metric.value, 5.0), row),
             (6, 0),
             textcoords="offset points",
             va="center",

@@ -38,9 +38,9 @@ FLAT = (
     "euclidean_bias_random",
 )
 SHARES = (0.0, 0.1)
-# What a quick run learns with every seed of the judged dimension, and in the other dimensions: the best flat variants of
-# every measure, and one of the two models of curved space. The others are learned with the first seed and compete with
-# nobody; `--full` learns all of them everywhere.
+# What a quick run learns with every seed of the judged dimension, and in the other dimensions: the flat variants that
+# are best in some measure, and one of the two models of curved space. The others are learned with the first seed and
+# compete with nobody; `--full` learns all of them everywhere.
 EVERY_SEED, OTHER_DIMENSIONS = ("euclidean", "euclidean_bias", "lorentz"), ("euclidean_bias", "lorentz")
 Table = dict[str, Numbers]
 

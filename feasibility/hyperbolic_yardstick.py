@@ -13,15 +13,13 @@ from feasibility.harness import Metric
 from hyperbolic.construction import construct
 from hyperbolic.graph import Graph, adjacency, closure, hop_distances, spanning_tree, tree_centre
 from hyperbolic.manifolds import Geometry, all_distances
-from hyperbolic.metrics import distortion, path_excess, retrieval, worst_distortion
+from hyperbolic.metrics import distortion, excess_weight, path_excess, retrieval, worst_distortion
 from hyperbolic.stress import Loss, fit_stress
 from hyperbolic.stress_curved import fit_stress_curved
 
 Floats = NDArray[np.float64]
 Numbers = dict[str, float]
 
-# The weight of the root's distance in the ancestor score: theory says just below 1, and curved points get no choice.
-WEIGHT = (0.95,)
 # Flat points may choose the weight that suits them best, on the very data that they are judged on.
 ANY_WEIGHT = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 # In which direction a measure improves, for those that are compared as a benefit.
@@ -46,6 +44,8 @@ class Yardstick:
     def __init__(self, graph: Graph) -> None:
         self.graph, self.tree = graph, spanning_tree(graph)
         self.hops, self.tree_hops = hop_distances(graph), hop_distances(self.tree)
+        # Of the root's distance in the ancestor score: theory says just below 1, and curved points get no choice.
+        self.weight = (excess_weight(float(self.tree_hops[graph.root].max())),)
         self.neighbours, self.ancestors = adjacency(graph), closure(graph)
 
     def curved(self, dim: int, seed: int, correct_turns: bool = True) -> Numbers:
@@ -54,12 +54,12 @@ class Yardstick:
         points = self._construct(dim, seed, correct_turns)
         spent = time.thread_time() - begin
         worst = worst_distortion(all_distances(points, "poincare"), self.tree_hops)
-        return self._measured(points, "poincare", WEIGHT) | {"distortion_worst_tree": worst, "construct_s": spent}
+        return self._measured(points, "poincare", self.weight) | {"distortion_worst_tree": worst, "construct_s": spent}
 
     def shuffled(self, dim: int, seed: int) -> Numbers:
         """Measure the same points with the names dealt out at random: the geometry without knowledge of the tree."""
         points = self._construct(dim, seed, True)
-        return self._measured(np.random.default_rng(seed).permutation(points), "poincare", WEIGHT)
+        return self._measured(np.random.default_rng(seed).permutation(points), "poincare", self.weight)
 
     def flat(
         self, dim: int, seed: int, iterations: int, loss: Loss = "squares", start: Floats | None = None
@@ -75,7 +75,7 @@ class Yardstick:
         begin = time.thread_time()
         points, _ = fit_stress_curved(self.hops, dim, seed, iterations)
         spent = time.thread_time() - begin
-        return self._measured(points, "lorentz", WEIGHT) | {"construct_s": spent}
+        return self._measured(points, "lorentz", self.weight) | {"construct_s": spent}
 
     def placed(self, dim: int, seed: int) -> Floats:
         """The distances of the construction, [n, n]."""
@@ -158,6 +158,8 @@ def over_seeds(values: Sequence[float], name: str) -> Metric:
 def _unit(name: str) -> str:
     if name.startswith("benefit_"):
         return "%"
+    if name.startswith("seconds_"):
+        return "s"
     return {"construct_s": "s", "learn_s": "s", "memory_bytes": "bytes", "pairs_per_s": "pairs/s"}.get(name, "")
 
 

@@ -86,8 +86,9 @@ class Embedding:
         """The k nodes that most probably stand above a node, nearest first, told from the points alone.
 
         Takes the k others v of the lowest score: "path-excess" is d(name, v) + 0.95 d(root, v), the least detours
-        towards the root; "distance" is d(name, v); "bias" is d(name, v) + bias(v). The points tell an order, not a
-        number: a k beyond the ancestors that a node has is filled up with nodes that are not above it.
+        towards the root (in trees of more than ten levels the weight is nearer to 1); "distance" is d(name, v); "bias"
+        is d(name, v) + bias(v). The points tell an order, not a number: a k beyond the ancestors that a node has is
+        filled up with nodes that are not above it.
 
         Args:
             name: of the node below.
@@ -115,7 +116,9 @@ class Embedding:
         rank, order = from_node, from_node
         if by == "path-excess":
             top = self.points[self.position(self.root)]
-            rank = metrics.path_excess(from_node, manifolds.distance(top, self.points, self.geometry))
+            from_root = manifolds.distance(top, self.points, self.geometry)
+            weight = metrics.excess_weight(float(from_root.max()) / (self.tau or 1.0))
+            rank = metrics.path_excess(from_node, from_root, weight)
         elif by == "bias" and self.bias is not None:
             # A small bias stands for a large ball around a word, which holds many others.
             rank, order = from_node + self.bias, -self.bias.astype(np.float64)

@@ -85,7 +85,7 @@ def build_graph(edges: Any, root: Name | None = None) -> Graph:
     if root is None and len(tops) > 1:
         raise GraphError(
             f"{len(tops)} nodes have no parent: {_some(tops)}; "
-            "name a root that is not among the nodes to join them under it"
+            f"name a root that is not among the nodes to join them under it{_turned_round(pairs)}"
         )
     if root is not None and tops != [root]:
         raise GraphError(
@@ -243,6 +243,8 @@ def _pairs_and_loners(edges: Any) -> tuple[list[tuple[Name, Name]], set[Any]]:
         edges = edges.edges()
     if isinstance(edges, np.ndarray):
         edges = edges.tolist()
+    if not hasattr(edges, "__iter__"):
+        raise GraphError(f"expected (child, parent) pairs, a DiGraph or a word, got {reprlib.repr(edges)}")
     if isinstance(edges, str):
         raise GraphError(
             f"expected edges, got the name {edges!r}; embed({edges!r}, lexicon=...) embeds what is below a word"
@@ -275,6 +277,14 @@ def _refuse_mixed_names(given: Sequence[tuple[Name, Name]], root: Name | None) -
             )
     if root is not None and not isinstance(root, kind):
         raise GraphError(f"the root {root!r} and the nodes, such as {given[0][0]!r}, have names of two kinds")
+
+
+def _turned_round(pairs: set[tuple[Any, Any]]) -> str:
+    """A hint where one node alone is nobody's parent: the edges of a tree from parents to children look like that."""
+    bottoms = {child for child, _ in pairs} - {parent for _, parent in pairs}
+    if len(bottoms) > 1:
+        return ""
+    return f". Or do the edges run from parent to child? Only {_some(sorted(bottoms))} has no child here"
 
 
 def _refuse_cycles(pairs: set[tuple[Any, Any]]) -> None:

@@ -68,10 +68,15 @@ def embed(
     Raises:
         ValueError: a geometry and method that do not exist together, or a value that they refuse. GraphError and
             OutsideBall are such errors.
+        TypeError: an option of learning that does not exist.
 
     Cost: see `construct`, `fit_stress`, `learn`.
     """
     _check(geometry, method, dim, seed, tau)
+    unknown = [name for name in recipe if name not in Recipe.__dataclass_fields__]
+    if unknown:
+        known = ", ".join(name for name in Recipe.__dataclass_fields__ if name != "seed")
+        raise TypeError(f"embed() has no {', '.join(map(repr, unknown))}; for method='learn' there is {known}")
     if method != "learn" and (recipe or report is not None or checkpoint is not None or not closure):
         given = [*recipe, *(["report"] if report else []), *(["checkpoint"] if checkpoint else [])] or ["closure"]
         raise ValueError(f"{', '.join(given)}: only method='learn' takes this, got method={method!r}")

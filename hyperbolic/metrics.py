@@ -152,13 +152,26 @@ def path_excess(distances: ArrayLike, from_root: ArrayLike, weight: float = 0.95
     Args:
         distances: [..., N] from one or several nodes u to all nodes v.
         from_root: [N] from the top node to all nodes v.
-        weight: 0 to 1; between 0.8 and 1 little changes.
+        weight: 0 to 1; in flat trees little changes between 0.8 and 1, for deep ones see `excess_weight`.
 
     Returns:
         [..., N] float64, how unlikely each v is above u.
     """
     score: Floats = np.asarray(distances, dtype=np.float64) + weight * np.asarray(from_root, dtype=np.float64)
     return score
+
+
+def excess_weight(depth: float) -> float:
+    """The weight of `path_excess` for a tree of so many levels: 0.95, or nearer to 1 where the tree is deep.
+
+    max(0.95, 1 - 0.5 / depth): an ancestor k edges up scores (1 - weight) k more than the nearest one, which stays
+    below half an edge, and a node one edge beside the way 1 + weight more. With 0.95 alone the farthest ancestors would
+    come after some of these in a tree of 40 levels.
+
+    Args:
+        depth: edges from the root to the farthest node.
+    """
+    return max(0.95, 1.0 - 0.5 / max(depth, 1.0))
 
 
 def _pairs(distances: ArrayLike, targets: ArrayLike) -> tuple[Floats, Floats]:

@@ -55,6 +55,17 @@ def test_as_many_ancestors_as_asked_for_or_an_error(animals: Embedding) -> None:
             animals.ancestors("cat", k)
 
 
+def test_ancestors_are_found_in_deep_trees_too() -> None:
+    trunk = [(f"n{i:03}", f"n{i - 1:03}") for i in range(1, 60)]
+    comb = embed([*trunk, *((f"leaf{i:03}", f"n{i:03}") for i in range(60))], dim=3)
+    assert {*comb.ancestors("n059", 59)} == {f"n{i:03}" for i in range(59)}
+
+
+def test_an_option_that_does_not_exist_is_named() -> None:
+    with pytest.raises(TypeError, match=r"embed\(\) has no 'epoch'; for method='learn' there is epochs, negatives"):
+        embed([("cat", "feline")], method="learn", epoch=3)
+
+
 def test_nothing_stands_above_the_root(animals: Embedding) -> None:
     assert animals.ancestors("mammal", 3) == []
     with pytest.raises(ValueError, match="expected 1 to 10"):

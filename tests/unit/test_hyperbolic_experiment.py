@@ -18,7 +18,7 @@ from feasibility.hyperbolic_figures import benefit_chart, distortion_chart, plai
 from feasibility.hyperbolic_labels import adjusted_mutual_information, agreement, branch_labels
 from feasibility.hyperbolic_learned import LEARNED, link_split, masks, transitive_split
 from feasibility.hyperbolic_peers import peers
-from feasibility.hyperbolic_rows import CURVED, FLAT, Plan, compare
+from feasibility.hyperbolic_rows import CURVED, FLAT, OTHER_DIMENSIONS, Comparison, Plan, compare
 from feasibility.hyperbolic_verdicts import PEERS, verdict
 from feasibility.hyperbolic_yardstick import ERRORS, GAINS, Yardstick, benefits, over_seeds
 from hyperbolic.graph import GraphError, build_graph, closure
@@ -137,7 +137,7 @@ def test_a_root_with_too_many_pairs_is_refused_with_what_they_would_take() -> No
 
 def test_a_run_depends_on_its_seed_alone(outcome: Outcome) -> None:
     again = run(EXPERIMENT.smoke, silent)
-    timed = {name for name in outcome.metrics if name.startswith(("construct_s", "learn_s", "pairs_per_s"))}
+    timed = {name for name in outcome.metrics if name.startswith(("construct_s", "learn_s", "pairs_per_s", "seconds_"))}
     for name in set(outcome.metrics) - timed:
         assert outcome.metrics[name] == again.metrics[name], name
     assert outcome.artifacts[:4] == again.artifacts[:4]
@@ -152,6 +152,8 @@ def test_the_figures_are_well_formed_svg(outcome: Outcome) -> None:
         "benefit.svg",
         "training.svg",
         "comparison.csv",
+        "bars.csv",
+        "grid.csv",
     ]
     assert all(artifact.caption for artifact in outcome.artifacts)
     for artifact in outcome.artifacts[:4]:
@@ -177,12 +179,27 @@ def test_every_embedding_stands_beside_the_metrics(outcome: Outcome) -> None:
     assert learned | {"euclidean_stress", "euclidean_absolute", "tree_metric"} <= set(outcome.baselines)
     for name in learned:
         row = outcome.baselines[name]
-        assert {"map_learned", "map_learned_d2", "map_links", "map_transitive_0", "learn_s", "pairs_per_s"} <= set(row)
+        assert {"map_learned", "learn_s", "pairs_per_s"} <= set(row)
+        assert (
+            ("map_links" in row) == ("map_transitive_0" in row) == (not name.startswith("euclidean") or "bias" in name)
+        )
+        assert ("map_learned_d2" in row) == (name in OTHER_DIMENSIONS)
     assert outcome.metrics["map_learned"].value > 0.95
     assert outcome.baselines["euclidean"]["map_learned"] < 0.6 < outcome.baselines["euclidean_bias"]["map_learned"]
     judged = {name.removeprefix("benefit_") for name in outcome.metrics if name.startswith("benefit_")}
     # The smoke tree is too small for branches of ten words at depth 3.
     assert {name for name in judged if "_d2" not in name} == {*ERRORS, *GAINS} - {"ami", "ari", "knn"}
+
+
+def test_only_what_was_measured_with_every_seed_competes() -> None:
+    found = Comparison({(3, 0): {"construction": {"rho": 0.9}, "lorentz": {"rho": 0.8}, "poincare": {"rho": 1.0}}})
+    found.rows[3, 0] |= {"euclidean": {"rho": 0.5}, "euclidean_squared": {"rho": 0.7}}
+    found.rows[3, 1] = {"construction": {"rho": 0.7}, "lorentz": {"rho": 0.6}, "euclidean": {"rho": 0.4}}
+    found.rows[2, 0] = {"construction": {"rho": 0.1}}
+    assert found.rivals(3) == [
+        ([{"rho": 0.9}, {"rho": 0.8}], [{"rho": 0.5}]),
+        ([{"rho": 0.7}, {"rho": 0.6}], [{"rho": 0.4}]),
+    ]
 
 
 def test_the_finding_judges_every_measure_and_recommends(outcome: Outcome) -> None:
@@ -265,12 +282,13 @@ def test_other_libraries_learn_from_the_same_pairs() -> None:
 
 
 def test_the_whole_protocol_asks_everything_everywhere() -> None:
-    quick = Plan((2, 5), 5, (0, 1, 2), False, 100, 10)
+    quick = Plan((2, 5), 5, (0, 1, 2), False, 60, 100, 10)
+    assert {len(quick.variants(*cell)) for cell in quick.cells()} == {len(LEARNED), 3, 2}
     assert quick.cells() == [(5, 0), (5, 1), (5, 2), (2, 0)]
     whole = dataclasses.replace(quick, every=True)
     assert whole.cells() == [(dim, seed) for dim in (5, 2) for seed in (0, 1, 2)]
     small = Yardstick(build_graph([(f"n{i}", f"n{(i - 1) // 3}") for i in range(1, 40)]))
-    found = compare(small, Plan((2,), 2, (0,), True, 2, 5), silent)
+    found = compare(small, Plan((2,), 2, (0,), True, 2, 2, 5), silent)
     assert {*CURVED, *FLAT} == set(found.rows[2, 0])
 
 

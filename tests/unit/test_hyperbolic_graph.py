@@ -36,6 +36,8 @@ def test_nodes_are_in_alphabetical_order_whatever_the_order_of_the_edges() -> No
         ([("a", "b"), ("b", "c"), ("c", "a")], "the edges form a cycle: .*a -> .*b"),
         ([("a", "root"), ("b", "c"), ("c", "b")], "the edges form a cycle"),
         ([("cat", "feline"), ("dog", "canine")], "2 nodes have no parent: 'canine', 'feline'"),
+        ([("feline", "cat"), ("feline", "lion")], "from parent to child. Only 'feline' has no child here"),
+        (7, r"expected \(child, parent\) pairs, a DiGraph or a word, got 7"),
         ([("mule", "horse"), ("mule", "donkey")], "2 nodes have no parent: 'donkey', 'horse'"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hyperbolic.graph import adjacency, build_graph, closure, hop_distances
-from hyperbolic.metrics import distortion, path_excess, retrieval, worst_distortion
+from hyperbolic.metrics import average_distortion, distortion, excess_weight, path_excess, retrieval, worst_distortion
 
 
 def line(*positions: float) -> np.ndarray:
@@ -28,7 +28,7 @@ def test_distortion_by_hand() -> None:
     # 1/2 (or 1/3, as good): mean(|1/2 - 1|, 0, |3/2 - 1|) = 1/3.
     targets = np.ones((3, 3)) - np.eye(3)
     found = distortion(line(0, 1, 3), targets)
-    assert found.average == pytest.approx(1 / 3)
+    assert found.average == pytest.approx(1 / 3) == average_distortion(line(0, 1, 3), targets)
     assert found.worst == pytest.approx(3.0)
     assert found.stress1 == pytest.approx(np.sqrt(1 - 6**2 / (14 * 3)))
     assert found.rho == 0.0
@@ -114,3 +114,12 @@ def test_retrieval_refuses_other_shapes_and_nothing_to_find() -> None:
         retrieval(line(0, 1), np.eye(3, dtype=bool))
     with pytest.raises(ValueError, match="nothing is sought"):
         retrieval(line(0, 1), np.eye(2, dtype=bool))
+
+
+def test_the_weight_of_path_excess_knows_deep_trees() -> None:
+    assert (excess_weight(0), excess_weight(9), excess_weight(100)) == (0.95, 0.95, 0.995)
+    trunk = [(f"n{i:03}", f"n{i - 1:03}") for i in range(1, 80)]
+    graph = build_graph([*trunk, *((f"leaf{i:03}", f"n{i:03}") for i in range(80))])
+    hops, above = hop_distances(graph), closure(graph)
+    assert retrieval(path_excess(hops, hops[graph.root]), above).map < 0.99
+    assert retrieval(path_excess(hops, hops[graph.root], excess_weight(hops[graph.root].max())), above).map == 1.0
