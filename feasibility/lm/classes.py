@@ -7,6 +7,7 @@
     random/64.0 .1 .2            every entry drawn alike
     permuted/64.0 .1 .2          predetermined/64, dealt out anew among entries of like frequency
     punctuation                  1 for entries of punctuation marks and line ends alone
+    original/words               entries of which the original's rules know the same; original/facts, [C, 31], says what
 
 A piece that goes on with a word, a fifth of the text, has the class of X in the first three. V entries, C classes.
 """
@@ -40,10 +41,11 @@ def class_tables(corpus: Corpus, seed: int = 0) -> dict[str, Table]:
         corpus: its vocabulary and its train part are used, no other.
         seed: of clustering and of the draws.
 
-    Returns: name -> uint8 [V].
+    Returns: name -> uint8 [V], and for "original/facts" [C, 31], see `feasibility.lm.rules`.
 
     Cost: a minute for 8,192 entries and 12 million tokens.
     """
+    from feasibility.lm.rules import FACTS, WORDS, word_facts
     from periodic_table.word_classes import class_table
 
     counts = corpus.counts()
@@ -59,7 +61,8 @@ def class_tables(corpus: Corpus, seed: int = 0) -> dict[str, Table]:
         tables[f"random/64.{draw}"] = generator.integers(0, 64, len(counts))
         tables[f"permuted/64.{draw}"] = permuted(tables["predetermined/64"], counts, generator)
     tables["punctuation"] = np.array([is_punctuation(entry) for entry in corpus.vocab])
-    return {name: table.astype(np.uint8) for name, table in tables.items()}
+    words, facts = word_facts(corpus.vocab)
+    return {name: table.astype(np.uint8) for name, table in tables.items()} | {WORDS: words, FACTS: facts}
 
 
 def with_endings(vocab: Sequence[str], table: NDArray[np.int64], size: int) -> NDArray[np.int64]:

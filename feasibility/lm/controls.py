@@ -32,10 +32,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from feasibility.lm.data import Corpus
+from feasibility.lm.data import Corpus, Part
 from feasibility.lm.evaluate import Scores, compare, evaluate
 from feasibility.lm.model import LanguageModel, ModelConfig
 from feasibility.lm.patterns import Spec, make_pattern, read_specs
+from feasibility.lm.tags import load_tags
 from feasibility.lm.train import Batches, TrainConfig, train
 from feasibility.store import write_atomic
 from sparse_attn.api import Backend
@@ -46,7 +47,11 @@ PATTERNS = (
     "dense", "window", "predetermined/64", "distributional/64", "random/64.0", "permuted/64.0", "log-sparse",
     "endings/64", "separators", "predetermined/256", "distributional/256", "predetermined/17", "frequency/64", "sinks",
     "strided", "big-bird", "original+valence", "random/64.1", "permuted/64.1", "original", "original+window",
-    "predetermined/256@64x1", "distributional/256@64x1",
+    "predetermined/256@64x1", "distributional/256@64x1", "linear", "dilated", "bonds/full+valence",
+    "original/full+valence", "original/full", "original/features_only", "window|predetermined/64",
+    "bonds/pos_only+valence", "bonds/features_only+valence", "original/pos_only/soft",
+    "original/pos_only/escape+window", "original/none", "full-context:original+valence", "full-context:original",
+    "full-context:predetermined/17",
 )  # fmt: skip
 
 
@@ -58,6 +63,8 @@ class Options:
     """Corpus of `feasibility.lm.data`."""
     specs: Path = Path(".lab/patterns.json")
     """Windows and valences, of `feasibility.lm.patterns`."""
+    tags: Path = Path(".lab/tags.npz")
+    """Tags of `feasibility.lm.tags`; read only for patterns that begin with full-context."""
     out: Path = Path("runs")
     """Folder for runs.jsonl and summary.json."""
     patterns: tuple[str, ...] = PATTERNS
@@ -193,6 +200,7 @@ def run_job(job: Job, options: Options, device: str, deadline: float) -> dict[st
     started = time.time()
     corpus = Corpus.load(options.data)
     pattern = make_pattern(job.spec, corpus.tables, options.length)
+    tags = load_tags(options.tags, corpus) if pattern.brings_classes else {}
     if device.startswith("cuda"):
         torch.cuda.set_device(device)
         # More threads would only make the processes wait for one another.
@@ -203,17 +211,18 @@ def run_job(job: Job, options: Options, device: str, deadline: float) -> dict[st
     torch.manual_seed(job.seed)
     sizes = ModelConfig(
         len(corpus.vocab), options.dim, options.layers, options.heads,
-        max_length=options.length, backend=options.backend,
+        max_length=options.length, backend=options.backend, mixer=pattern.mixer,
     )  # fmt: skip
     model = LanguageModel(sizes).to(device)
-    make_plan = None if pattern.rules is None else pattern.plan
+    classes = {part: torch.from_numpy(tags[part]).to(device) if tags else None for part in corpus.ids}
     ids = {part: torch.from_numpy(x.astype(np.int32)).to(device) for part, x in corpus.ids.items()}
     config = TrainConfig(
         job.steps, job.rate, warmup=min(100, job.steps // 5), seed=job.seed, log_every=max(1, min(50, job.steps // 4)),
         compiled=options.compiled and device.startswith("cuda"),
     )  # fmt: skip
-    batches = Batches(ids["train"], options.length, options.batch, job.seed)
-    result = train(model, batches, config, make_plan=make_plan, deadline=time.monotonic() + deadline - time.time())
+    batches = Batches(ids["train"], options.length, options.batch, job.seed, classes["train"])
+    ends = time.monotonic() + deadline - time.time()
+    result = train(model, batches, config, make_plan=pattern.make_plan, deadline=ends)
     line = {
         "schema": SCHEMA, "key": job.key, "finished": result.finished, "spec": dataclasses.asdict(job.spec),
         "rate": job.rate, "seed": job.seed, "steps": job.steps, "is_tuning": job.is_tuning,
@@ -225,9 +234,13 @@ def run_job(job: Job, options: Options, device: str, deadline: float) -> dict[st
     if result.finished:
         if device.startswith("cuda"):
             line["peak_memory_mb"] = round(torch.cuda.max_memory_allocated() / 2**20)
-        for part in ("dev",) if job.is_tuning else ("dev", "test"):
-            text = ids[part][: options.held_out]  # type: ignore[index]
-            line[part] = _scored(evaluate(model, text, options.length, options.batch, make_plan=make_plan))
+        parts: tuple[Part, ...] = ("dev",) if job.is_tuning else ("dev", "test")
+        for part in parts:
+            scores = evaluate(
+                model, ids[part][: options.held_out], options.length, options.batch, make_plan=pattern.make_plan,
+                classes=classes[part],
+            )  # fmt: skip
+            line[part] = _scored(scores)
     return line | {"wall_s": round(time.time() - started, 2)}
 
 

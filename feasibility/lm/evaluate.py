@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from feasibility.harness import Metric, Track, silent
+from feasibility.lm.batches import MakePlan, prepared
 from feasibility.lm.model import LanguageModel
-from feasibility.lm.train import MakePlan, autocast
+from feasibility.lm.train import autocast
 
 RESAMPLES = 2000
 
@@ -50,6 +51,7 @@ def evaluate(
     stride: int | None = None,
     make_plan: MakePlan | None = None,
     track: Track = silent,
+    classes: Tensor | None = None,
 ) -> Scores:
     """Score a text in chunks that slide over it; only real tokens are scored, each at most once.
 
@@ -62,6 +64,7 @@ def evaluate(
             token has at least length - stride before it. By default the length: chunks side by side, all scored.
         make_plan: as in `feasibility.lm.train.train`.
         track: progress.
+        classes: [T] integers, for a text that brings the classes of its tokens; they go to `make_plan`.
 
     Raises:
         ValueError: a stride outside [1, length], or a text shorter than one chunk and a token.
@@ -76,20 +79,34 @@ def evaluate(
     starts = torch.arange(0, len(ids) - length, stride)
     device, was_training = next(model.parameters()).device, model.training
     model.eval()
-    span = torch.arange(length + 1)
+    chunks = _Chunks(ids, classes, starts, length, batch)
+    numbers = range(-(-len(starts) // batch))
+    feed = iter(prepared(chunks, numbers, make_plan, device))
     losses = []
-    for at in track(range(0, len(starts), batch), "scoring"):
-        some = starts[at : at + batch]
-        # The last batch is filled up with its first chunk: one shape for whatever was compiled.
-        filled = torch.cat([some, some[:1].expand(batch - len(some))])
-        chunk = ids[(filled[:, None] + span).to(ids.device)].to(device).long()
-        inputs, targets = chunk[:, :-1], chunk[:, 1:]
+    for number in track(numbers, "scoring"):
+        inputs, targets, plan = next(feed)
         with autocast(device):
-            logits = model(inputs, None if make_plan is None else make_plan(inputs))
+            logits = model(inputs, plan)
         loss = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
-        losses.append(loss[: len(some)].double().cpu().numpy())
+        losses.append(loss[: len(starts) - number * batch].double())
     model.train(was_training)
-    return _scores(np.concatenate(losses), stride)
+    return _scores(torch.cat(losses).cpu().numpy(), stride)
+
+
+class _Chunks:
+    """Chunks of a text in batches, in order; the last batch is filled up with its first chunk, to have one shape."""
+
+    def __init__(self, ids: Tensor, classes: Tensor | None, starts: Tensor, length: int, batch: int) -> None:
+        self._ids, self._classes, self._starts, self._length, self._batch = ids, classes, starts, length, batch
+
+    def __getitem__(self, step: int) -> tuple[Tensor, ...]:
+        some = self._starts[step * self._batch :][: self._batch]
+        filled = torch.cat([some, some[:1].expand(self._batch - len(some))])
+        places = (filled[:, None] + torch.arange(self._length + 1)).to(self._ids.device)
+        chunk = self._ids[places].long()
+        if self._classes is None:
+            return chunk[:, :-1], chunk[:, 1:]
+        return chunk[:, :-1], chunk[:, 1:], self._classes[places[:, :-1]].long()
 
 
 def _scores(losses: NDArray[np.float64], stride: int) -> Scores:

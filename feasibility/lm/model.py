@@ -12,18 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias, cast
+from typing import Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, scaled_dot_product_attention, silu
 from torch.utils.checkpoint import checkpoint
 
+from feasibility.lm.linear import LinearMemory
 from sparse_attn import ClassPlan, class_attention
 from sparse_attn.api import Backend
 
 # None: dense. One plan: for all heads. Several: the heads are dealt out to them in equal groups, in order.
 Plan: TypeAlias = ClassPlan | tuple[ClassPlan | None, ...] | None
+Mixer = Literal["attention", "linear"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,12 @@ class ModelConfig:
         backend: of `class_attention`, where a plan is given.
         recompute: keep only what goes into each block, and compute the rest again for the backward pass: a fraction of
             the memory, a third more time.
+        mixer: "attention", or "linear" for a state of constant size in its place (`feasibility.lm.linear`), which takes
+            no plan.
 
     Raises:
-        ValueError: a number below 1, a width that the heads do not divide into even parts, dropout outside [0, 1).
+        ValueError: a number below 1, a width that the heads do not divide into even parts, dropout outside [0, 1), a
+            mixer that there is not.
     """
 
     vocab: int
@@ -55,6 +60,7 @@ class ModelConfig:
     max_length: int = 2048
     backend: Backend = "auto"
     recompute: bool = False
+    mixer: Mixer = "attention"
 
     def __post_init__(self) -> None:
         for name in ("vocab", "dim", "layers", "heads", "max_length"):
@@ -64,6 +70,8 @@ class ModelConfig:
             raise ValueError(f"dim must be a multiple of 2 * heads = {2 * self.heads}, got {self.dim}")
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
+        if self.mixer not in get_args(Mixer):
+            raise ValueError(f"mixer must be one of {', '.join(get_args(Mixer))}, got {self.mixer!r}")
 
     @property
     def head_dim(self) -> int:
@@ -121,7 +129,8 @@ class LanguageModel(nn.Module):
             token's class depends on nothing to its right.
 
         Raises:
-            ValueError: more tokens than `max_length`, or heads that the plans do not divide.
+            ValueError: more tokens than `max_length`, heads that the plans do not divide, or a plan for a linear
+                memory.
             sparse_attn's errors: a plan for another batch, length or device.
 
         Cost: O(B N E^2) a layer, and attention: O(B N^2 E) dense, O(B N k E) for k visible keys.
@@ -139,38 +148,53 @@ class LanguageModel(nn.Module):
         cosine, sine = (cast(Tensor, x)[: tokens.shape[1]] for x in (self.cosine, self.sine))
         x = self.input_table(tokens)
         for block in cast(Iterable[Block], self.blocks):
-            layer = partial(self._layer, block, cosine, sine, plan)
+            layer = partial(block, cosine=cosine, sine=sine, plan=plan)
             x = checkpoint(layer, x, use_reentrant=False) if self.config.recompute and self.training else layer(x)
         states: Tensor = self.norm(x)
         return states
-
-    def _layer(self, block: Block, cosine: Tensor, sine: Tensor, plan: Plan, x: Tensor) -> Tensor:
-        query, key, value = block.project(x, cosine, sine)
-        return block.combine(x, attend(query, key, value, plan, self.config.backend))
 
     def parameter_count(self) -> int:
         """How many numbers training changes; a tied table counts once."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
-    def compile_parts(self) -> None:
-        """Compile all but the attention, whose lists have another length in every batch."""
+    def compile_parts(self, whole_blocks: bool = False) -> None:
+        """Compile all but the attention, whose lists have another length in every batch; or whole blocks with it.
+
+        Whole blocks are compiled twice: again at the second batch, which shows what varies.
+        """
         for block in cast(Iterable[Block], self.blocks):
-            block.project = torch.compile(block.project)  # type: ignore[method-assign]
-            block.combine = torch.compile(block.combine)  # type: ignore[method-assign]
+            if whole_blocks or self.config.mixer == "linear":
+                block.forward = torch.compile(block.forward)  # type: ignore[method-assign]
+            else:
+                block.project = torch.compile(block.project)  # type: ignore[method-assign]
+                block.combine = torch.compile(block.combine)  # type: ignore[method-assign]
 
 
 class Block(nn.Module):
-    """Attention, then a gated perceptron, each added to what came in. Two halves, between which the caller attends."""
+    """Attention, then a gated perceptron, each added to what came in."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.heads, self.dropout = config.heads, config.dropout
+        self.heads, self.dropout, self.backend = config.heads, config.dropout, config.backend
         self.attention_norm = nn.RMSNorm(config.dim)
-        self.qkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
+        if config.mixer == "linear":
+            self.memory: LinearMemory | None = LinearMemory(config.dim, config.heads)
+        else:
+            self.memory = None
+            self.qkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
         self.mix = nn.Linear(config.dim, config.dim, bias=False)
         self.perceptron_norm = nn.RMSNorm(config.dim)
         self.gate = nn.Linear(config.dim, 2 * config.hidden, bias=False)
         self.shrink = nn.Linear(config.hidden, config.dim, bias=False)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, plan: Plan = None) -> Tensor:
+        """The whole block: [B, N, E] -> [B, N, E]; the other arguments as in `project` and `attend`."""
+        if self.memory is None:
+            query, key, value = self.project(x, cosine, sine)
+            return self.combine(x, attend(query, key, value, plan, self.backend))
+        if plan is not None:
+            raise ValueError("a linear memory sees all that came before; it takes no plan")
+        return self.combine(x, self.memory(self.attention_norm(x)))
 
     def project(self, x: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries and keys, turned by their positions, and values. [B, N, E] -> three of [B, H, N, D]."""

@@ -16,21 +16,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from feasibility.harness import Track, silent
+from feasibility.lm.batches import Batches, BatchSource, MakePlan, prepared
 from feasibility.lm.model import LanguageModel, Plan
 from feasibility.store import write_atomic
+
+if TYPE_CHECKING:
+    from feasibility.lm.distributed import Team
+
+__all__ = [
+    "IGNORED", "BatchSource", "Batches", "CheckpointMismatch", "MakePlan", "TrainConfig", "TrainResult", "TrainingStep",
+    "autocast", "token_loss", "train",
+]  # fmt: skip
 
 # Targets that are not scored: padding.
 IGNORED = -100
 SCHEMA = "asa.lm-checkpoint.v1"
 
-MakePlan = Callable[[Tensor], Plan]
+# From a model, its states [B, N, E] and targets [B, N] to the sum of losses and their number.
+LossOf: TypeAlias = Callable[[nn.Module, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class CheckpointMismatch(ValueError):
@@ -50,7 +60,8 @@ class TrainConfig:
         clip: largest norm of the gradient.
         log_every: steps between two lines of the log.
         save_every: steps between two checkpoints.
-        compiled: whether torch.compile is used for all but the attention.
+        compiled: whether torch.compile is used, for all but the attention.
+        whole_blocks: whether attention is then compiled too, together with its block.
 
     Raises:
         ValueError: fewer than 1 step, or a learning rate that is not above 0.
@@ -65,6 +76,7 @@ class TrainConfig:
     log_every: int = 50
     save_every: int = 500
     compiled: bool = False
+    whole_blocks: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "log_every", "save_every"):
@@ -78,55 +90,6 @@ class TrainConfig:
         if step < self.warmup:
             return self.lr * (step + 1) / self.warmup
         return self.lr * 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
-
-
-class BatchSource(Protocol):
-    """Batches by number, so that a run can go on from any step."""
-
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a step, [B, N] int64 each; targets are `IGNORED` where nothing is scored."""
-
-
-class Batches:
-    """A line of tokens cut into chunks, in an order that the seed decides, without end.
-
-    Args:
-        tokens: [T] integers; on a GPU, so that no step has to wait for a copy, if they fit there.
-        length: N, tokens of a chunk.
-        batch: B, chunks of a batch.
-        seed: of the order. Every pass over the text has an order, and a first cut, of its own.
-
-    Raises:
-        ValueError: fewer tokens than one batch takes.
-    """
-
-    def __init__(self, tokens: Tensor, length: int, batch: int, seed: int) -> None:
-        # One chunk less than fits, so that the first cut can move; each needs the token after its last as a target.
-        self._chunks = (len(tokens) - 1) // length - 1
-        if length < 1 or batch < 1 or self._chunks < batch:
-            raise ValueError(
-                f"a batch of {batch} chunks of {length} tokens needs a text of {(batch + 1) * length + 1} tokens, "
-                f"got {len(tokens)}"
-            )
-        self._tokens, self._length, self._batch, self._seed = tokens, length, batch, seed
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
-
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a step, [B, N] int64 each."""
-        each = self._chunks // self._batch
-        starts = self._pass(step // each)[step % each * self._batch :][: self._batch]
-        span = starts[:, None] + torch.arange(self._length + 1, device=starts.device)
-        chunk = self._tokens[span.to(self._tokens.device)].long()
-        return chunk[:, :-1], chunk[:, 1:]
-
-    def _pass(self, number: int) -> Tensor:
-        """Where the chunks of one pass over the text begin, in its order."""
-        if self._order[0] != number:
-            generator = torch.Generator().manual_seed((self._seed << 20) + number)
-            first = int(torch.randint(self._length, (), generator=generator))
-            order = first + self._length * torch.randperm(self._chunks, generator=generator)
-            self._order = number, order.to(self._tokens.device)
-        return self._order[1]
 
 
 @dataclass(frozen=True)
@@ -156,8 +119,11 @@ def train(
     make_plan: MakePlan | None = None,
     track: Track = silent,
     deadline: float = math.inf,
+    team: Team | None = None,
 ) -> TrainResult:
     """Train in place, on the device of the model; bfloat16 autocast on a GPU, float32 on a CPU.
+
+    The plan of the next batch is made while a GPU is still at work on the last one (`feasibility.lm.batches`).
 
     Args:
         model: as initialised; where there is a checkpoint its weights come from there.
@@ -165,37 +131,50 @@ def train(
         config: how.
         checkpoint: file to go on from, and to save to every `save_every` steps and at the end.
         log: file to which a line of JSON is added every `log_every` steps.
-        make_plan: from input tokens [B, N] to the plan of their attention; None for dense attention.
+        make_plan: from input tokens [B, N] (and classes [B, N] where batches hold them) to the plan of their attention;
+            None for dense attention.
         track: progress.
-        deadline: of `time.monotonic()`, after which no step is begun.
+        deadline: of `time.monotonic()`, after which no step is begun; a team looks at it when it writes its log.
+        team: the processes that train this model together, all of which call this with the same arguments; None for
+            this one alone. Batches are then those of the whole team.
 
     Raises:
         CheckpointMismatch: the checkpoint belongs to a run with other settings or another model.
         FloatingPointError: the loss is not finite; the last checkpoint stays as it was.
+        ValueError: batches that the team cannot share.
 
     Cost: O(steps) forward and backward passes; a checkpoint is three times the size of the model.
     """
     device = next(model.parameters()).device
-    run = _Run(model, config, device)
+    run = _Run(model, config, team)
     done = run.load(checkpoint) if checkpoint is not None and checkpoint.is_file() else 0
-    loss_of = torch.compile(token_loss) if config.compiled else token_loss
-    if config.compiled:
-        model.compile_parts()
     model.train()
-    clock, step = _Clock(), done
-    with _appending(log) as file:
+    clock, step, is_first = _Clock(), done, team is None or team.rank == 0
+    source = batches if team is None else _Share(batches, team)
+    feed = iter(prepared(source, range(done, config.steps), make_plan, device))
+    with _appending(log if is_first else None) as file:
         for step in track(range(done, config.steps), "training"):
-            if time.monotonic() > deadline:
+            if run.is_over(step, deadline):
                 break
-            inputs, targets = (x.to(device, non_blocking=True) for x in batches[step])
-            run.step(step, inputs, targets, None if make_plan is None else make_plan(inputs), loss_of)
-            clock.tick(targets.numel(), device)
+            inputs, targets, plan = next(feed)
+            run(step, inputs, targets, plan)
+            clock.tick(targets.numel() * (1 if team is None else team.size), device)
             step += 1
             if step % config.log_every == 0 or step == config.steps:
                 run.note(step, clock, file)
             if checkpoint is not None and (step % config.save_every == 0 or step == config.steps):
                 run.save(checkpoint, step)
     return TrainResult(run.losses, clock.seconds(device), clock.rate(device), step >= config.steps)
+
+
+class _Share:
+    """What one process of a team reads of each batch."""
+
+    def __init__(self, batches: BatchSource, team: Team) -> None:
+        self._batches, self._team = batches, team
+
+    def __getitem__(self, step: int) -> tuple[Tensor, ...]:
+        return tuple(self._team.share(x) for x in self._batches[step])
 
 
 def token_loss(model: nn.Module, states: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -215,26 +194,53 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
-class _Run:
-    """Model, optimiser and what was counted so far: all that a checkpoint holds."""
+class _Learner(nn.Module):
+    """From a batch to its loss: one forward pass, for whoever listens to forward passes."""
 
-    def __init__(self, model: LanguageModel, config: TrainConfig, device: torch.device) -> None:
-        self.model, self.config, self.device = model, config, device
-        torch.manual_seed(config.seed)
+    def __init__(self, model: LanguageModel, loss_of: LossOf) -> None:
+        super().__init__()
+        self.model, self.loss_of = model, loss_of
+
+    def forward(self, inputs: Tensor, targets: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
+        return self.loss_of(self.model, self.model.states(inputs, plan), targets)
+
+
+class TrainingStep:
+    """A model and its optimiser: what one update does, without batches, checkpoints or logs.
+
+    Args:
+        model: on its device; compiled and, by a team, wrapped here.
+        config: how to train.
+        team: see `train`.
+    """
+
+    def __init__(self, model: LanguageModel, config: TrainConfig, team: Team | None = None) -> None:
+        self.model, self.config, self.team = model, config, team
+        self.device = next(model.parameters()).device
+        if config.compiled:
+            model.compile_parts(config.whole_blocks)
+        learner = _Learner(model, torch.compile(token_loss) if config.compiled else token_loss)
+        self.learner: nn.Module = learner if team is None else team.wrap(learner, model.blocks)
+        # The model's own, which a team may have cut into shares.
         trained = [p for p in model.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in trained if p.dim() >= 2], "weight_decay": config.weight_decay},
             {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.95), fused=device.type == "cuda")
-        self.losses: dict[int, float] = {}
-        # Sum of losses and of tokens since the last note; on the device, so that no step waits for it.
-        self.sums = torch.zeros(2, dtype=torch.float64, device=device)
+        self.optimiser = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.95), fused=self.device.type == "cuda")
+        # Sum of losses and of tokens so far; on the device, so that no step waits for it.
+        self.sums = torch.zeros(2, dtype=torch.float64, device=self.device)
 
-    def step(self, step: int, inputs: Tensor, targets: Tensor, plan: Plan, loss_of: Callable[..., Any]) -> None:
+    def __call__(self, step: int, inputs: Tensor, targets: Tensor, plan: Plan) -> None:
+        """Update the model by a batch ([B, N] each), a team's process by its share; `step` decides the rate."""
+        if self.model.config.dropout:
+            # Drawn anew for each step and process, so that a checkpoint need not keep the state of any generator.
+            torch.manual_seed((self.config.seed << 40) + (step << 10) + (0 if self.team is None else self.team.rank))
         with autocast(self.device):
-            total, count = loss_of(self.model, self.model.states(inputs, plan), targets)
-        (total / count).backward()
+            total, count = self.learner(inputs, targets, plan)
+        # Gradients are averaged over a team; the loss is a mean over the tokens of all.
+        share = count if self.team is None else self.team.total(count) / self.team.size
+        (total / share).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.rate(step)
@@ -242,8 +248,22 @@ class _Run:
         self.optimiser.zero_grad(set_to_none=True)
         self.sums += torch.stack([total.detach().double(), count.double()])
 
+
+class _Run(TrainingStep):
+    """A training step, and what was counted so far: all that a checkpoint holds."""
+
+    def __init__(self, model: LanguageModel, config: TrainConfig, team: Team | None) -> None:
+        super().__init__(model, config, team)
+        self.losses: dict[int, float] = {}
+
+    def is_over(self, step: int, deadline: float) -> bool:
+        """Whether the time has run out; processes of a team must stop at the same step, and seldom ask one another."""
+        if self.team is None or deadline == math.inf:
+            return time.monotonic() > deadline
+        return step % self.config.log_every == 0 and self.team.agrees(time.monotonic() > deadline)
+
     def note(self, step: int, clock: _Clock, file: TextIO | None) -> None:
-        total, count = self.sums.tolist()
+        total, count = (self.sums if self.team is None else self.team.total(self.sums)).tolist()
         self.sums.zero_()
         self.losses[step] = total / count
         if not math.isfinite(total):
@@ -264,13 +284,19 @@ class _Run:
             "step": step,
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "random": torch.get_rng_state(),
             "losses": self.losses,
             "sums": self.sums,
         }
-        content = io.BytesIO()
-        torch.save(state, content)
-        write_atomic(path, content.getvalue())
+        if self.team is not None:
+            from feasibility.lm.distributed import whole
+
+            state = whole(state) | {"sums": self.team.total(self.sums)}
+        if self.team is None or self.team.rank == 0:
+            content = io.BytesIO()
+            torch.save(state, content)
+            write_atomic(path, content.getvalue())
+        if self.team is not None:
+            self.team.wait()
 
     def load(self, path: Path) -> int:
         """Take everything from a checkpoint; returns the steps that were done."""
@@ -279,17 +305,35 @@ class _Run:
             raise CheckpointMismatch(
                 f"{path} is of another run: {state.get('settings')}, expected {self._settings()}; name another file"
             )
+        if self.team is not None:
+            self._cut(state)
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["random"].cpu())
-        self.losses, self.sums = dict(state["losses"]), state["sums"]
+        # What was counted before is one process's to bring in.
+        self.losses, is_mine = dict(state["losses"]), self.team is None or self.team.rank == 0
+        self.sums = state["sums"] if is_mine else torch.zeros_like(state["sums"])
         return int(state["step"])
+
+    def _cut(self, state: dict[str, Any]) -> None:
+        """Whole tensors of a checkpoint as the shares that this process holds."""
+        from feasibility.lm.distributed import shared_like
+
+        own = self.model.state_dict()
+        state["model"] = {name: shared_like(value, own[name]) for name, value in state["model"].items()}
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        for place, moments in state["optimiser"]["state"].items():
+            for name, value in moments.items():
+                moments[name] = shared_like(value, parameters[place])
 
     def _settings(self) -> dict[str, Any]:
         # What is only shown or saved may differ.
-        kept = {"log_every", "save_every", "compiled"}
-        settings = {k: v for k, v in dataclasses.asdict(self.config).items() if k not in kept}
-        sizes = {k: v for k, v in dataclasses.asdict(self.model.config).items() if k not in ("backend", "recompute")}
+        shown = ("log_every", "save_every", "compiled", "whole_blocks", "backend", "recompute")
+        settings, sizes = (
+            {k: v for k, v in dataclasses.asdict(x).items() if k not in shown} for x in (self.config, self.model.config)
+        )
+        if sizes["mixer"] == "attention":
+            # Checkpoints from before there was another say nothing of it.
+            del sizes["mixer"]
         return {"train": settings, "model": sizes}
 
 

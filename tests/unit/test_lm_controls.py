@@ -8,27 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lm_cases import tiny_corpus, write_lab
 
 from feasibility.lm.controls import SCHEMA, Job, Options, run_controls, summarise, table
-from feasibility.lm.data import Corpus
-from feasibility.lm.patterns import Spec, write_specs
+from feasibility.lm.patterns import Spec
+from feasibility.lm.tags import save_tags
 
-SPECS = [Spec("dense", keys=16.5), Spec("window", 8, keys=7.1), Spec("random/8.0", 4, 1, keys=8.0)]
+NAMES = ("dense", "window", "random/8.0")
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
-    generator = np.random.default_rng(0)
-    # Every entry says what the next one is likely to be.
-    ids = {
-        part: (np.cumsum(generator.integers(1, 3, 3000)) % 40).astype(np.uint16) for part in ("train", "dev", "test")
-    }
-    tables = {"random/8.0": (np.arange(40) % 8).astype(np.uint8)}
-    Corpus(ids, tuple(map(str, range(40))), tables, "{}", {}).save(tmp_path / "lm.npz")  # type: ignore[arg-type]
-    write_specs(tmp_path / "patterns.json", SPECS)
+    write_lab(tmp_path)
     return Options(
-        tmp_path / "lm.npz", tmp_path / "patterns.json", tmp_path / "runs",
-        patterns=tuple(spec.name for spec in SPECS), seeds=(0, 1), steps=6, rates=(1e-3, 3e-2), tune_steps=4,
+        tmp_path / "lm.npz", tmp_path / "patterns.json", tmp_path / "tags.npz", tmp_path / "runs",
+        patterns=NAMES, seeds=(0, 1), steps=6, rates=(1e-3, 3e-2), tune_steps=4,
         minutes=2.0, length=32, batch=4, dim=16, layers=1, heads=2, held_out=400, compiled=False,
     )  # fmt: skip
 
@@ -54,6 +48,17 @@ def test_tune_train_skip_and_summarise(options: Options, capsys: pytest.CaptureF
     more = run_controls(dataclasses.replace(options, seeds=(0, 1, 2)))
     assert capsys.readouterr().err.count("seed=2") == 3
     assert more["test"]["dense"]["per_token"][:2] == summary["test"]["dense"]["per_token"]
+
+
+def test_a_linear_memory_and_tags_of_the_text_are_trained_alike(options: Options) -> None:
+    names = ("linear", "full-context:predetermined/17")
+    options = dataclasses.replace(options, patterns=names, seeds=(0,), rates=(1e-2,))
+    save_tags(options.tags, {part: (ids % 17).astype(np.uint8) for part, ids in tiny_corpus().ids.items()})
+    summary = run_controls(options)
+    assert summary["test"].keys() == set(names)
+    assert all(3.0 < row["mean"] < 3.8 for row in summary["test"].values())
+    lines = [json.loads(line) for line in (options.out / "runs.jsonl").read_text().splitlines()]
+    assert [line["model"]["mixer"] for line in lines] == ["linear", "attention"]
 
 
 def test_no_time_means_no_run(options: Options) -> None:

@@ -124,12 +124,17 @@ def test_no_books_is_exit_status_2(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_every_entry_has_a_class_in_every_table(corpus: Corpus) -> None:
-    sizes = {"punctuation": 2} | {name: int(name.split("/")[1].split(".")[0]) for name in corpus.tables if "/" in name}
+    facts = corpus.tables["original/facts"]
+    sizes = {"punctuation": 2, "original/words": len(facts)}
+    sizes |= {name: int(name.split("/")[1].split(".")[0]) for name in corpus.tables if name[-1].isdigit()}
+    assert sizes.keys() | {"original/facts"} == corpus.tables.keys()
     for name, size in sizes.items():
         table = corpus.tables[name]
         assert table.shape == (len(corpus.vocab),), name
         assert table.dtype == np.uint8, name
         assert table.max() < size, name
+    # What the original knows of an entry includes its part of speech.
+    assert np.array_equal(facts[corpus.tables["original/words"], 0], corpus.tables["predetermined/17"])
 
 
 def test_predetermined_classes_look_at_the_entry_alone(corpus: Corpus) -> None:

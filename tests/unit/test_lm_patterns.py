@@ -39,7 +39,7 @@ ALL = (*BY_POSITION, *ORIGINAL, *TYPED)
 
 
 def pattern(name: str, window: int = 8, valence: int | None = 2) -> Pattern:
-    bounded = name in TYPED or name in ("log-sparse", "original+valence")
+    bounded = name in TYPED or name in ("dilated", "log-sparse", "original+valence")
     return make_pattern(Spec(name, window, valence if bounded else None), TABLES, LENGTH)
 
 
@@ -92,6 +92,11 @@ def test_strided_sees_every_eighth() -> None:
     assert torch.equal(row[:93].nonzero()[:, 0], torch.arange(4, 93, 8))
 
 
+def test_dilated_sees_the_last_of_every_fourth() -> None:
+    row = seen("dilated", window=1, valence=5)[100]
+    assert torch.equal(row.nonzero()[:, 0], torch.arange(84, 101, 4))
+
+
 def test_log_sparse_thins_the_past() -> None:
     row = seen("log-sparse", window=1, valence=4)[LENGTH - 1].nonzero()[:, 0]
     distance = (LENGTH - 1 - row).flip(0)
@@ -115,7 +120,7 @@ def test_typed_memory_keeps_the_last_two_of_each_class() -> None:
         assert set(np.flatnonzero(row & (classes == number))) == set(members[-2:])
 
 
-@pytest.mark.parametrize("name", [*TYPED, "log-sparse", "window", "sinks", "strided", "separators"])
+@pytest.mark.parametrize("name", [*TYPED, "log-sparse", "dilated", "window", "sinks", "strided", "separators"])
 def test_fitted_patterns_have_equal_budgets(name: str) -> None:
     spec = fit(Spec(name), 45.0, TABLES, CHUNKS)
     plan = make_pattern(spec, TABLES, LENGTH).plan(CHUNKS)

@@ -133,6 +133,18 @@ def test_a_pass_reads_every_chunk_once() -> None:
     assert len((starts % 16).unique()) == 1
 
 
+def test_a_text_may_bring_its_classes() -> None:
+    seen = []
+
+    def make_plan(inputs: Tensor, classes: Tensor) -> None:
+        seen.append(torch.equal(classes, inputs * 2))
+
+    train(model(), Batches(TEXT, 16, 4, seed=5, classes=2 * TEXT), CONFIG, make_plan=make_plan)
+    assert seen == [True] * 12
+    with pytest.raises(ValueError, match="expected a class for each of 2000 tokens, got 3"):
+        Batches(TEXT, 16, 4, seed=5, classes=TEXT[:3])
+
+
 def test_rate_rises_and_falls() -> None:
     config = TrainConfig(steps=100, lr=1.0, warmup=10)
     assert config.rate(0) == pytest.approx(0.1)
