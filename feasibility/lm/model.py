@@ -162,6 +162,9 @@ class LanguageModel(nn.Module):
 
         Whole blocks are compiled twice: again at the second batch, which shows what varies.
         """
+        if whole_blocks:
+            # Some versions of the compiler cannot look into this question of `class_attention`; the answer is constant.
+            torch.compiler.assume_constant_result(torch.amp.is_autocast_available)  # type: ignore[no-untyped-call]
         for block in cast(Iterable[Block], self.blocks):
             if whole_blocks or self.config.mixer == "linear":
                 block.forward = torch.compile(block.forward)  # type: ignore[method-assign]

@@ -4,7 +4,8 @@
 
 A step is what `feasibility.lm.train` does: batch, plan, forward and backward pass, clipping, AdamW. Dense attention is
 whichever of torch's own is fastest (flash, cuDNN, memory-efficient), compiled together with its block; typed memory
-keeps a window of 64 and the last 4 of each of 64 classes, a plan a step. All lengths read equally many tokens a step.
+keeps a window of 64 and the last 4 of each of 64 predetermined classes, a plan a step. All lengths read equally many
+tokens of the train part a step.
 The file is written anew after each measurement; one that fails leaves its error there, and the others go on.
 
 Needs torch and numpy alone (and tyro for the command line): elsewhere call `run(Options(...))`.
@@ -25,18 +26,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from feasibility.lm.batches import prepared
+from feasibility.lm.data import Corpus
 from feasibility.lm.model import LanguageModel, ModelConfig
 from feasibility.lm.patterns import Spec, make_pattern
 from feasibility.lm.train import Batches, TrainConfig, TrainingStep
 from feasibility.store import write_atomic
 
 SCHEMA = "asa.lm-steps.v1"
-DENSE, TYPED = "dense", "random/64.0"
+DENSE, TYPED = "dense", "predetermined/64"
 # torch's own ways to attend densely; on a CPU there is one.
 SDPA = {
     "flash": SDPBackend.FLASH_ATTENTION,
@@ -51,6 +52,8 @@ class Options:
 
     out: Path = Path("steps.json")
     """File to write."""
+    data: Path = Path(".lab/lm.npz")
+    """Corpus of `feasibility.lm.data`."""
     lengths: tuple[int, ...] = (4096, 8192, 16384)
     """Tokens of a chunk."""
     tokens: int = 32768
@@ -61,12 +64,10 @@ class Options:
     """Its blocks."""
     heads: int = 12
     """Its heads."""
-    vocab: int = 8192
-    """Entries of the vocabulary."""
     window: int = 64
     """Of typed memory."""
     valence: int = 4
-    """Of typed memory, over 64 classes."""
+    """Of typed memory."""
     steps: int = 12
     """Steps that are timed, one by one."""
     warmup: int = 4
@@ -94,15 +95,6 @@ class Way:
 WAYS = (Way("dense", DENSE, True), Way("typed", TYPED, False), Way("typed, whole blocks", TYPED, True))
 
 
-def text(options: Options) -> tuple[Tensor, dict[str, np.ndarray[Any, np.dtype[np.uint8]]]]:
-    """Tokens with the frequencies of a language (Zipf), and a class for each entry. [T] int32."""
-    generator = np.random.default_rng(0)
-    share = 1 / np.arange(10, options.vocab + 10)
-    tokens = generator.choice(options.vocab, 4 * options.tokens, p=share / share.sum())
-    classes = generator.integers(0, 64, options.vocab).astype(np.uint8)
-    return torch.from_numpy(tokens.astype(np.int32)), {TYPED: classes}
-
-
 def dense_times(options: Options, length: int) -> dict[str, float]:
     """Milliseconds that each of torch's ways takes for a layer's dense attention, forward and backward; GPU only."""
     shape = (options.tokens // length, options.heads, length, options.dim // options.heads)
@@ -125,22 +117,26 @@ def measure(options: Options, length: int, way: Way, sdpa: str | None) -> dict[s
         beyond that of other models, and how many parameters.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    tokens, tables = text(options)
+    corpus = Corpus.load(options.data)
+    tokens = torch.from_numpy(corpus.ids["train"].astype(np.int32)).to(device)
     batch = options.tokens // length
     torch.manual_seed(0)
-    sizes = ModelConfig(options.vocab, options.dim, options.layers, options.heads, max_length=length)
+    sizes = ModelConfig(len(corpus.vocab), options.dim, options.layers, options.heads, max_length=length)
     with _cleared(device):
         model = LanguageModel(sizes).to(device)
-        pattern = make_pattern(Spec(way.pattern, options.window, options.valence), tables, length)
+        pattern = make_pattern(Spec(way.pattern, options.window, options.valence), corpus.tables, length)
         number = options.warmup + options.steps
         config = TrainConfig(number, 1e-3, warmup=1, compiled=device.type == "cuda", whole_blocks=way.whole_blocks)
-        batches = Batches(tokens.to(device), length, batch, seed=0)
+        batches = Batches(tokens, length, batch, seed=0)
         with _sdpa(sdpa):
             step = TrainingStep(model, config)
             times = []
             for place, (inputs, targets, plan) in enumerate(
-                prepared(batches, [i % 2 for i in range(number)], pattern.make_plan, device)
+                prepared(batches, range(number), pattern.make_plan, device)
             ):
+                if place == options.warmup and device.type == "cuda":
+                    # What compiling took is not the step's.
+                    torch.cuda.reset_peak_memory_stats()
                 step(place, inputs, targets, plan)
                 if place >= options.warmup - 1:
                     times.append(_now(device))

@@ -62,6 +62,7 @@ class TrainConfig:
         save_every: steps between two checkpoints.
         compiled: whether torch.compile is used, for all but the attention.
         whole_blocks: whether attention is then compiled too, together with its block.
+        float32: whether a GPU computes in float32 throughout, to be compared with; otherwise products are in bfloat16.
 
     Raises:
         ValueError: fewer than 1 step, or a learning rate that is not above 0.
@@ -77,6 +78,7 @@ class TrainConfig:
     save_every: int = 500
     compiled: bool = False
     whole_blocks: bool = False
+    float32: bool = False
 
     def __post_init__(self) -> None:
         for name in ("steps", "log_every", "save_every"):
@@ -189,9 +191,9 @@ def token_loss(model: nn.Module, states: Tensor, targets: Tensor) -> tuple[Tenso
     return cross_entropy(logits, targets.flatten(), ignore_index=IGNORED, reduction="sum"), (targets != IGNORED).sum()
 
 
-def autocast(device: torch.device) -> torch.autocast:
+def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
     """bfloat16 on a GPU, nothing on a CPU."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled and device.type == "cuda")
 
 
 class _Learner(nn.Module):
@@ -236,7 +238,7 @@ class TrainingStep:
         if self.model.config.dropout:
             # Drawn anew for each step and process, so that a checkpoint need not keep the state of any generator.
             torch.manual_seed((self.config.seed << 40) + (step << 10) + (0 if self.team is None else self.team.rank))
-        with autocast(self.device):
+        with autocast(self.device, enabled=not self.config.float32):
             total, count = self.learner(inputs, targets, plan)
         # Gradients are averaged over a team; the loss is a mean over the tokens of all.
         share = count if self.team is None else self.team.total(count) / self.team.size
@@ -331,9 +333,11 @@ class _Run(TrainingStep):
         settings, sizes = (
             {k: v for k, v in dataclasses.asdict(x).items() if k not in shown} for x in (self.config, self.model.config)
         )
-        if sizes["mixer"] == "attention":
-            # Checkpoints from before there was another say nothing of it.
-            del sizes["mixer"]
+        # Checkpoints from before these could be chosen say nothing of them.
+        for chosen, usual in ((settings, {"float32": False}), (sizes, {"mixer": "attention"})):
+            for name, value in usual.items():
+                if chosen[name] == value:
+                    del chosen[name]
         return {"train": settings, "model": sizes}
 
 

@@ -22,12 +22,12 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(out.read_text())
     assert found["processes"] == 2
-    assert len(found["losses alone"]) == 12
+    assert len(found["alone"]["losses"]) == 12
     # Resumed: FSDP2 saved whole tensors, broke off, and DDP went on from them.
     for way in ("ddp", "fsdp", "fsdp, recomputing", "fsdp, broken off and resumed by ddp"):
         assert found[way]["gap"] < 1e-5, way
-    first, last = found["losses alone"]["1"], found["losses alone"]["12"]
-    assert last < first - 0.1
+    assert found["alone"]["losses"]["12"] < found["alone"]["losses"]["1"] - 0.1
+    assert 0 < found["jittered"]["gap"] < 1e-5
 
 
 def test_shares_are_equal_rows() -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from feasibility.language_model_measure import SAMPLE
 from feasibility.lm import steps
 from feasibility.lm.steps import SCHEMA, WAYS, Options, run
 
 SMALL = {
-    "tokens": 64, "dim": 16, "layers": 1, "heads": 2, "vocab": 100, "window": 4, "valence": 1, "steps": 3, "warmup": 1,
+    "data": SAMPLE, "tokens": 64, "dim": 16, "layers": 1, "heads": 2, "window": 4, "valence": 1, "steps": 3,
+    "warmup": 1,
 }  # fmt: skip
 
 
