@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from feasibility import hyperbolic_figures as figures
 from feasibility.harness import Artifact, Metric
-from feasibility.hyperbolic_bars import bars_table
+from feasibility.hyperbolic_bars import bars_table, shares
 from feasibility.hyperbolic_checks import Checks
 from feasibility.hyperbolic_rows import Comparison
 from feasibility.hyperbolic_verdicts import verdict_table
@@ -73,7 +73,15 @@ def pictures(
 
 def tables(config: Config, metrics: dict[str, Metric], checks: Checks) -> tuple[Artifact, ...]:
     """The bars and the grid of rates."""
+    drawn = shares(config.dim, metrics)
+    chart = Artifact(
+        "bars.svg",
+        figures.bars_chart(drawn) if drawn else "",
+        "What was asked of the mammals beforehand, bar by bar, and how much of what was allowed this run needs; axis "
+        "logarithmic, left of the dashed line is better.",
+    )
     return (
+        *((chart,) if drawn else ()),
         Artifact(
             "bars.csv",
             bars_table(config.dim, metrics),

@@ -101,6 +101,29 @@ def bars_met(judged: int, metrics: dict[str, Metric]) -> tuple[int, int, int]:
     return len(measured), musts, sum(reached(metric, bar.op, bar.aim) == "yes" for metric, bar in measured)
 
 
+def shares(judged: int, metrics: dict[str, Metric]) -> dict[str, tuple[float, float | None, float | None]]:
+    """How much of what a bar allows is used up: reached, hoped for, known before, by the bar in words.
+
+    Of an error or a time its share in the bar; of a MAP that of what is missing to 1. 1 is the bar, less is better.
+    """
+    found = {}
+    for bar in BARS:
+        metric = metrics.get(bar.name(judged))
+        if metric is None or bar.must == 0.0 == bar.aim or bar.aim is None:
+            continue
+
+        def share(number: float | None, bar: Bar = bar) -> float | None:
+            if number is None:
+                return None
+            if bar.op == "<=":
+                return number / bar.must
+            return (1.0 - number) / (1.0 - bar.must) if bar.must <= 1.0 else bar.must / number
+
+        what = bar.what if bar.dim is None else f"{bar.what}, {bar.dim} dimensions"
+        found[what] = (share(metric.value) or 0.0, share(bar.aim), share(bar.known))
+    return found
+
+
 def thresholds(judged: int, metrics: dict[str, Metric]) -> dict[str, dict[str, float]]:
     """The bars of what was measured beside the metrics themselves: must, aim, and known before, by metric."""
     found: dict[str, dict[str, float]] = {"must": {}, "aim": {}, "known_before": {}}

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from feasibility.charts import GRID, INK, canvas, svg
 from feasibility.harness import Metric
 from feasibility.hyperbolic_verdicts import NAMES, verdict
 from feasibility.hyperbolic_yardstick import ERRORS, GAINS
-
-if TYPE_CHECKING:
-    pass
 
 CURVED, FLAT, UNDECIDED = "#0072B2", "#D55E00", "#9AA0A6"
 
@@ -88,4 +84,36 @@ def benefit_chart(metrics: Mapping[str, Metric], dim: int) -> str:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color=GRID)
     axes.set_xlabel(f"gain over the best Euclidean embedding, {dim} dimensions (%)")
+    return svg(figure)
+
+
+def bars_chart(shares: Mapping[str, tuple[float, float | None, float | None]]) -> str:
+    """How much of what each bar allows is used up, a bar a line, logarithmic: 1 is the bar, left of it is better.
+
+    Args:
+        shares: bar in words -> reached, hoped for, known before; see `hyperbolic_bars.shares`.
+    """
+    least = 1e-3
+    figure, (axes,) = canvas(9.0, 1.4 + 0.34 * len(shares))
+    labels = {"reached": ("o", CURVED, CURVED), "hoped for": ("|", INK, INK), "known before": ("o", "white", FLAT)}
+    upwards = list(shares.items())[::-1]
+    for row, (_, values) in enumerate(upwards):
+        for value, (marker, fill, edge) in reversed([*zip(values, labels.values(), strict=True)]):
+            if value is not None:
+                axes.plot(max(value, least), row, marker, markerfacecolor=fill, markeredgecolor=edge, markersize=8)
+    axes.axvline(1.0, color=INK, linewidth=1.2, linestyle="--")
+    axes.set_xscale("log")
+    axes.set_xlim(left=0.7 * least)
+    axes.set_yticks(range(len(shares)), [what for what, _ in upwards])
+    axes.set_ylim(-0.6, len(shares) - 0.4)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="both", color=GRID)
+    axes.set_xticks([0.001, 0.01, 0.1, 1.0], ["1/1000 or less", "1/100", "1/10", "as asked"])
+    axes.minorticks_off()
+    axes.set_xlabel("share of the error or time that was allowed")
+    marks = [
+        axes.plot([], [], marker, markerfacecolor=fill, markeredgecolor=edge, markersize=8, label=name)[0]
+        for name, (marker, fill, edge) in labels.items()
+    ]
+    figure.legend(handles=marks, frameon=False, loc="outside upper center", ncols=3)
     return svg(figure)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from feasibility.harness import Metric, silent
-from feasibility.hyperbolic_bars import BARS, bars_met, bars_table, reached, thresholds
+from feasibility.hyperbolic_bars import BARS, bars_met, bars_table, reached, shares, thresholds
 from feasibility.hyperbolic_checks import Trial, check, disagreement, seconds_to_goal, trials
+from feasibility.hyperbolic_figures import bars_chart
 from feasibility.hyperbolic_nouns import all_nouns, average_precision
 from hyperbolic.graph import Graph, build_graph
 from hyperbolic.metrics import retrieval
@@ -81,6 +82,9 @@ def test_bars_stand_beside_what_was_measured() -> None:
     assert lines["nouns_construct_s"]["reached"] == ""
     assert thresholds(5, metrics)["must"] == {"distortion": 0.025, "distortion_d2": 0.06}
     assert bars_met(5, metrics) == (2, 1, 0)
+    drawn = shares(5, metrics)
+    assert drawn["construction: average distortion, 5 dimensions"] == pytest.approx((0.8, 0.72, 0.904))
+    assert "average distortion, 2 dimensions" in bars_chart(drawn)
     # In a run that judges two dimensions, the bars of five are those of a dimension beside it.
     assert {bar.name(2) for bar in BARS if bar.metric == "distortion"} == {
         "distortion",
@@ -108,3 +112,11 @@ def test_average_precision_of_a_row_is_that_of_retrieval() -> None:
     nodes = np.flatnonzero(sought.any(axis=1))
     rows = [average_precision(scores[node], node, np.flatnonzero(sought[node])) for node in nodes.tolist()]
     assert rows == pytest.approx(retrieval(scores, sought).average_precision)
+
+
+def test_a_share_of_a_bar_is_of_the_error_that_it_allows() -> None:
+    def metric(value: float) -> Metric:
+        return Metric(value, "", 1, (value, value), "")
+
+    drawn = shares(5, {"map_links": metric(0.96), "pairs_per_s": metric(2e7), "not_finite": metric(0)})
+    assert [found[0] for found in drawn.values()] == pytest.approx([0.5, 0.25])

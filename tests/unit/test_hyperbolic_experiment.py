@@ -152,6 +152,7 @@ def test_the_figures_are_well_formed_svg(outcome: Outcome) -> None:
         "benefit.svg",
         "training.svg",
         "comparison.csv",
+        "bars.svg",
         "bars.csv",
         "grid.csv",
     ]
