@@ -23,7 +23,7 @@ from dynamics.reactive.states import States
 # Places of the scalars; in nat, except for the first two, which are factors.
 CHARGE, FIT, CROSSING, ROOT = range(4)
 TABLES = 8
-VOTES, SIBLINGS, UPBONDS = 7, 8, 8
+VOTES, SIBLINGS, UPBONDS = 9, 10, 11
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,9 @@ def vote_places(
     out[4] = start + place_of(mixed(mixed(key, codes[h, WORD]), np.uint64(4)), bits)
     out[5] = start + place_of(mixed(mixed(key, codes[d, FINE]), np.uint64(16) + apart), bits)
     out[6] = start + place_of(mixed(tags, np.uint64(32) + apart), bits)
+    out[7] = start + place_of(mixed(mixed(mixed(key, codes[d, WORD]), codes[h, FINE]), np.uint64(7)), bits)
+    around = mixed(mixed(mixed(key, codes[max(h - 1, 0), FINE]), codes[h, FINE]), codes[h + 1, FINE])
+    out[8] = start + place_of(mixed(around, np.uint64(8)), bits)
 
 
 @compiled
@@ -86,6 +89,9 @@ def sibling_places(
     out[5] = start + place_of(mixed(tags, codes[h, UPOS]), bits)
     out[6] = start + place_of(mixed(mixed(mixed(key, codes[d, WORD]), codes[e, WORD]), np.uint64(2)), bits)
     out[7] = start + place_of(mixed(mixed(mixed(key, codes[d, FINE]), codes[e, FINE]), codes[h, FINE]), bits)
+    out[8] = start + place_of(mixed(mixed(mixed(key, codes[e, WORD]), codes[d, UPOS]), np.uint64(8)), bits)
+    fine = mixed(mixed(mixed(np.uint64(9), codes[d, FINE]), codes[e, FINE]), order)
+    out[9] = start + place_of(fine, bits)
 
 
 @compiled
@@ -115,6 +121,11 @@ def upbond_places(
     out[6] = start + place_of(mixed(tags, np.uint64(32) + order), bits)
     fine = mixed(mixed(mixed(np.uint64(6), codes[d, FINE]), codes[h, FINE]), codes[g, FINE])
     out[7] = start + place_of(mixed(fine, order), bits)
+    # Where a phrase attaches is told by its first word and by what it would pass on the way.
+    word = mixed(mixed(key, codes[d, WORD]), order)
+    out[8] = start + place_of(mixed(mixed(word, codes[g, UPOS]), np.uint64(8)), bits)
+    out[9] = start + place_of(mixed(mixed(tags, codes[d, WORD]), np.uint64(9)), bits)
+    out[10] = start + place_of(mixed(mixed(word, np.uint64(distance_class(abs(h - g)))), np.uint64(10)), bits)
 
 
 @compiled

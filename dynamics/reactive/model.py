@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from dynamics.reactive import arcs, fine
 from dynamics.reactive.codes import encode
 from dynamics.reactive.corpus import Inventory
+from dynamics.reactive.couplings import hashed_start
 from dynamics.reactive.states import States, list_states
+
+# nat; the hashed couplings are stored as multiples of it.
+COUPLING_UNIT = 1.0 / 64.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Model:
         tagger: table of `dynamics.reactive.fine`.
         coarse, charges: tables of `dynamics.reactive.arcs`.
         labels: table of `dynamics.reactive.labels`.
-        constants: [V] float32, the couplings.
+        constants: [V] float32, the couplings, from `as_stored`.
         coupling_bits: log2 of the hashed part of the couplings.
         heads, states: that a word is given at most.
         depth: nat below a word's best state, from where on states are left out.
@@ -117,3 +121,10 @@ def in_eight_bits(weights: NDArray[np.float32]) -> Table:
     """Round weights to eight bits; the largest becomes 127."""
     scale = max(float(np.abs(weights).max()), 1e-6) / 127.0
     return Table(np.rint(weights / np.float32(scale)).astype(np.int8), scale)
+
+
+def as_stored(constants: NDArray[np.float32], sites: int) -> NDArray[np.float32]:
+    """[V] float32, couplings as a file holds them: the hashed ones in eight bits, the others in half precision."""
+    start = hashed_start(sites)
+    hashed = np.clip(np.rint(constants[start:] / COUPLING_UNIT), -127, 127) * COUPLING_UNIT
+    return np.concatenate([constants[:start].astype(np.float16), hashed]).astype(np.float32)

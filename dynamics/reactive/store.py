@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from dynamics.reactive.corpus import MOST_TAGS, Inventory
 from dynamics.reactive.couplings import hashed_start
-from dynamics.reactive.model import Model, Table
+from dynamics.reactive.model import COUPLING_UNIT, Model, Table
 from periodic_table.lexicon.storage import pack_arrays
 from periodic_table.storage import write_atomic
 
-SCHEMA = "reactive.v1"
+SCHEMA = "reactive.v2"
 SHIPPED = Path(__file__).parents[1] / "data" / "english-ewt.npz"
 _REMEDY = "expected a file from python -m dynamics.reactive.train"
 
@@ -33,7 +33,7 @@ def save(path: Path, model: Model) -> None:
     Raises:
         OSError: the disk is full or the folder cannot be written; an older file stays.
     """
-    own = model.inventory
+    own, start = model.inventory, hashed_start(model.sites)
     arrays: dict[str, NDArray[np.generic]] = {
         "schema": _text((SCHEMA,)),
         "upos": _text(own.upos),
@@ -46,8 +46,9 @@ def save(path: Path, model: Model) -> None:
         "charge_weights": model.charges.weights,
         "label_weights": model.labels.weights,
         "scales": np.array([table.scale for table in _tables(model)]),
-        # Rounded to half precision when they were learned.
-        "constants": model.constants.astype(np.float16),
+        # Rounded to these types when they were learned.
+        "constants": model.constants[:start].astype(np.float16),
+        "coupling_weights": np.rint(model.constants[start:] / COUPLING_UNIT).astype(np.int8),
         "limits": np.array([model.coupling_bits, model.heads, model.states], np.int64),
         "depth_damping": np.array([model.depth, model.damping]),
         "decoder": _text((model.decoder,)),
@@ -83,6 +84,7 @@ def _model(arrays: dict[str, NDArray[np.generic]]) -> Model:
     tagger, coarse, charges, labels = (float(scale) for scale in arrays["scales"])
     coupling_bits, heads, states = (int(limit) for limit in arrays["limits"])
     depth, damping = (float(number) for number in arrays["depth_damping"])
+    hashed = arrays["coupling_weights"].astype(np.float32) * np.float32(COUPLING_UNIT)
     return Model(
         Inventory(
             _lines(arrays["upos"]), _lines(arrays["fine"]), _lines(arrays["labels"]),
@@ -92,7 +94,7 @@ def _model(arrays: dict[str, NDArray[np.generic]]) -> Model:
         Table(arrays["coarse_weights"].astype(np.int8), coarse),
         Table(arrays["charge_weights"].astype(np.int8), charges),
         Table(arrays["label_weights"].astype(np.int8), labels),
-        arrays["constants"].astype(np.float32),
+        np.concatenate([arrays["constants"].astype(np.float32), hashed]),
         coupling_bits,
         heads,
         states,

@@ -15,7 +15,7 @@ from dynamics.reactive.bonds import (
     populations,
     relax,
 )
-from dynamics.reactive.couplings import bare_fields, list_pairs, pair_places, strengths
+from dynamics.reactive.couplings import SIBLINGS, UPBONDS, bare_fields, list_pairs, pair_places, strengths
 from dynamics.reactive.states import States
 from dynamics.reactive.unroll import unrolled_gradient
 
@@ -145,7 +145,7 @@ def test_a_strength_is_the_sum_of_its_constants():
     states = model.list_states(sentence, model.log_charges(sentence))
     pairs, kinds = list_pairs(states, True, True)
     out = strengths(states, pairs, kinds, sentence.codes, model.constants, model.sites, model.coupling_bits)
-    places = np.empty(8, np.int64)
+    places = np.empty(max(SIBLINGS, UPBONDS), np.int64)
     for b in range(0, len(pairs), 7):
         count = pair_places(
             states, pairs[b, 0], pairs[b, 1], kinds[b], sentence.codes, model.sites, model.coupling_bits, places
