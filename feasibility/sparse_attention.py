@@ -39,11 +39,11 @@ class Config:
     too."""
     long: int = 4096
     """Tokens of the text at which the bounded rule is judged."""
-    lengths: tuple[int, ...] = (1024, 2048, 4096, 8192)
+    lengths: tuple[int, ...] = (1024, 2048, 4096)
     """Tokens of all texts that are timed."""
-    longest: int = 65536
+    longest: int = 32768
     """Tokens of the text whose memory alone is measured."""
-    rounds: int = 7
+    rounds: int = 5
     """How often everything is timed, side by side; the median counts."""
     memory_gib: float = 1.0
     """Memory that the attention of one layer may take beyond its inputs, outputs and gradients, for one text."""
@@ -51,9 +51,9 @@ class Config:
     """Training sentences of the toy grammar; a quarter as many are held out."""
     steps: int = 50
     """Training steps of each model."""
-    seeds: int = 5
+    seeds: int = 3
     """Models of each kind."""
-    draws: int = 7
+    draws: int = 5
     """How often the exactness of each mode is tested, on fresh tokens."""
     seed: int = 0
     """Of tokens, activations and models; further ones count up."""

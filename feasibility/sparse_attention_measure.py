@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from feasibility.harness import Track
 from feasibility.sparse_attention_patterns import HEADLINE, TABLE, Pattern, english_tags, modes, patterns
-from sparse_attn import ClassPlan, class_attention, plan_classes
+from sparse_attn import ClassPlan, ClassRules, class_attention, plan_classes
 from sparse_attn.impl.reference import visible_matrix
 
 HEAD_DIM = 64
@@ -88,10 +88,15 @@ def make_bench(device: str, heads: int | None, seed: int) -> Bench:
 
 def eager_run(plan: ClassPlan) -> Run:
     """softmax(q k^T + bias, masked) v with every matrix written out: the original's way."""
-    hidden = ~visible(plan)
+    return written_run(plan.class_ids, plan.segments, plan.rules)
+
+
+def written_run(class_ids: Tensor, segments: Tensor, rules: ClassRules) -> Run:
+    """`eager_run` without a plan; `segments` as in `ClassPlan`, both [B, N]."""
+    hidden = ~visible_matrix(class_ids, segments, rules)[:, None]
     bias = None
-    if plan.bias is not None:
-        bias = plan.bias[plan.class_ids[:, :, None], plan.class_ids[:, None, :]][:, None]
+    if rules.bias is not None:
+        bias = rules.bias.to(class_ids.device)[class_ids[:, :, None], class_ids[:, None, :]][:, None]
 
     def run(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         logits = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from feasibility.harness import Track
-from feasibility.sparse_attention_measure import Run, dense_run, eager_run, planned_run
+from feasibility.sparse_attention_measure import Run, dense_run, planned_run, written_run
 from feasibility.sparse_attention_patterns import UPOS, argument_bias, upos_table
 from feasibility.toy_grammar.rules import load_grammar
 from feasibility.toy_grammar.sentences import sample
@@ -92,8 +92,9 @@ def attention(kind: Kind, classes: Tensor, rules: ClassRules) -> Run:
     """Who computes the attention of a batch with these classes ([B, N])."""
     if kind == "dense":
         return dense_run
-    plan = plan_classes(classes, rules)
-    return planned_run(plan) if kind == "class_attention" else eager_run(plan)
+    if kind == "eager_masked":
+        return written_run(classes, torch.zeros_like(classes), rules)
+    return planned_run(plan_classes(classes, rules))
 
 
 def perplexity(kind: Kind, train: Text, test: Text, steps: int, seed: int, device: str) -> float:

@@ -97,8 +97,12 @@ def _run_reference(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, s
 def _run_cpu(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scale: float) -> Tensor:
     if query.device.type != "cpu":
         raise BackendUnavailable(f'backend "cpu" needs tensors on the CPU, got {query.device}; call .cpu()')
-    lists = plan.key_lists(cpu_shape(plan.rules)).tensors()
-    out: Tensor = ops.cpu_forward(query, key, value, lists, plan.stream.classes, plan.bias, scale)[0]
+    given = (plan.key_lists(cpu_shape(plan.rules)).tensors(), plan.stream.classes, plan.bias, scale)
+    out: Tensor
+    if torch.compiler.is_compiling():
+        out = ops.cpu_forward(query, key, value, *given)[0]
+    else:
+        out = ops.Attention.apply(query, key, value, ops.CpuSteps(*given))  # type: ignore[no-untyped-call]
     return out
 
 
@@ -114,7 +118,7 @@ def _run_triton(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scal
         keys, queries, classes, bias, has_blind, has_full = schedule
         out = ops.triton_forward(query, key, value, keys + queries, classes, bias, scale, has_blind, has_full)[0]
     else:
-        out = ops.TritonAttention.apply(query, key, value, schedule, scale)  # type: ignore[no-untyped-call]
+        out = ops.Attention.apply(query, key, value, ops.TritonSteps(schedule, scale))  # type: ignore[no-untyped-call]
     return out
 
 
@@ -159,7 +163,10 @@ def as_autocast(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tens
     """Under torch.autocast the three are cast as torch's own attention casts them."""
     _check_types(query, key, value)
     device = query.device.type
-    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
+    # Compiled graphs cannot ask whether autocast is available; on these it is.
+    if device not in ("cpu", "cuda") and not torch.amp.is_autocast_available(device):
+        return query, key, value
+    if not torch.is_autocast_enabled(device):
         return query, key, value
     dtype = torch.get_autocast_dtype(device)
     return query.to(dtype), key.to(dtype), value.to(dtype)

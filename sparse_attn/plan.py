@@ -178,6 +178,7 @@ def _plan_on_device(
     plan._lists["keys", kernel_key_shape(rules, plan.num_keys)] = made.keys
     if made.queries is not None:
         plan._lists["queries", kernel_query_shape(rules, plan.num_keys)] = made.queries
+        plan.schedule(True)
     return plan
 
 

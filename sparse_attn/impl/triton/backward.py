@@ -8,7 +8,6 @@ B batch, H query heads, G key/value heads, N tokens, Nq queries, D head dim.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import torch
@@ -35,6 +34,7 @@ from sparse_attn.impl.triton.primitives import (
     this_and_next,
     token_offsets,
 )
+from sparse_attn.memory import empty_as
 
 
 @triton.jit
@@ -151,7 +151,7 @@ def class_attention_bwd_dkv_kernel(
     q_stride_b, q_stride_h, q_stride_n, k_stride_b, k_stride_h, k_stride_n,
     v_stride_b, v_stride_h, v_stride_n, do_stride_b, do_stride_h, do_stride_n,
     dk_stride_b, dk_stride_h, dk_stride_n, dv_stride_b, dv_stride_h, dv_stride_n,
-    heads, group, num_keys, num_queries, num_classes, scale, scale_log2, together,
+    heads, group, num_keys, num_queries, num_classes, scale, scale_log2,
     HAS_BIAS: tl.constexpr, HAS_FULL: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
     AHEAD: tl.constexpr,
@@ -160,10 +160,10 @@ def class_attention_bwd_dkv_kernel(
 
     Where several programs share a list, each leaves its part of the sums in float32 for `sum_parts_kernel`.
     """
-    # Lists differ much in length here, and the longest should start first, for all heads; but what the heads read at a
-    # time should fit the cache. So heads come in groups, and vary fastest within one.
-    program = tl.program_id(0) // together
-    key_head = tl.program_id(1) * together + tl.program_id(0) % together
+    # Lists differ much in length here: heads vary fastest, so that the longest lists of all heads start first.
+    key_heads = heads // group
+    program = tl.program_id(0) // key_heads
+    key_head = tl.program_id(0) % key_heads
     launch_ptr += program * 3
     tile = tl.load(launch_ptr).to(tl.int64)
     since, upto = tl.load(launch_ptr + 1), tl.load(launch_ptr + 2)
@@ -213,7 +213,7 @@ def class_attention_bwd_dkv_kernel(
         at = sequence * dv_stride_b + wide_head * dv_stride_h + token_offsets(row, begin, dv_stride_n, WIDE)
         store_rows(dv_ptr, at, dv, row >= 0, HEAD_DIM, BLOCK_D)
     else:
-        parts_ptr += _part_of(program, key_head, heads // group, BLOCK_M * BLOCK_D)
+        parts_ptr += _part_of(program, key_head, key_heads, BLOCK_M * BLOCK_D)
         spot = tl.arange(0, BLOCK_M)[:, None] * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
         tl.store(parts_ptr + spot, dk)
         tl.store(parts_ptr + BLOCK_M * BLOCK_D + spot, dv)
@@ -257,12 +257,6 @@ def sum_parts_kernel(
     store_rows(dv_ptr, at, dv, row >= 0, HEAD_DIM, BLOCK_D)
 
 
-@cache
-def heads_together(key_heads: int) -> int:
-    """The largest divisor of the number of key heads up to 4: measured on an H200."""
-    return max(n for n in range(1, min(4, key_heads) + 1) if key_heads % n == 0)
-
-
 def backward(
     grad: Tensor,
     query: Tensor,
@@ -290,9 +284,11 @@ def backward(
     Returns: gradients by query, key and value.
     """
     heads, queries, head_dim = query.shape[1:]
-    like, make = (torch.zeros_like, torch.zeros) if has_blind else (torch.empty_like, torch.empty)
-    dq, dk, dv = like(query), like(key), like(value)
-    stats = make((*lse.shape, 2), dtype=torch.float32, device=query.device)
+    dq, dk, dv = empty_as(query), empty_as(key), empty_as(value)
+    stats = torch.empty((*lse.shape, 2), dtype=torch.float32, device=query.device)
+    if has_blind:
+        for x in (dq, dk, dv, stats):
+            x.zero_()
     table = classes if bias is None else bias.float() * LOG2E
     groups, keys = key.shape[1:3]
     numbers = (heads, heads // groups, keys, queries, table.shape[-1], scale, scale * LOG2E)
@@ -319,11 +315,10 @@ def backward(
         (shared, groups, 2, rows.shape[1], block_d(head_dim)), dtype=torch.float32, device=query.device
     )  # fmt: skip
     sizes = dkv_sizes(head_dim, query.dtype)
-    together = heads_together(groups)
     launch(
-        class_attention_bwd_dkv_kernel, (together * programs.shape[0], groups // together),
+        class_attention_bwd_dkv_kernel, (groups * programs.shape[0],),
         (query, key, value, grad, stats, dk, dv, parts, rows, entries, meta, words, programs, classes, table),
-        (*strides[:9], *strides[12:15], *strides[18:], *numbers, together),
+        (*strides[:9], *strides[12:15], *strides[18:], *numbers),
         sizes.options, **constants(rows, sizes),
     )  # fmt: skip
     if shared:

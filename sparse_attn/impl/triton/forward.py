@@ -31,6 +31,7 @@ from sparse_attn.impl.triton.primitives import (
     this_and_next,
     token_offsets,
 )
+from sparse_attn.memory import empty_as
 
 
 @triton.jit
@@ -148,9 +149,11 @@ def forward(
     rows, entries, meta, words, programs = lists
     batch, heads, queries, head_dim = query.shape
     groups, keys = key.shape[1:3]
-    # In the order of the query's own memory, as torch's attention does: callers often hold [B, N, H, D].
-    out = torch.zeros_like(query) if has_blind else torch.empty_like(query)
-    lse = (torch.zeros if has_blind else torch.empty)((batch, heads, queries), dtype=torch.float32, device=query.device)
+    out = empty_as(query)
+    lse = torch.empty((batch, heads, queries), dtype=torch.float32, device=query.device)
+    if has_blind:
+        out.zero_()
+        lse.zero_()
     sizes = forward_sizes(head_dim, query.dtype, is_long(has_full, keys))
     table = classes if bias is None else bias.float() * LOG2E
     strides, wide = strides_of(query, key, value, out)

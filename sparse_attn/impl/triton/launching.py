@@ -67,11 +67,11 @@ def launch(
     device = None if not tensors[0].is_cuda else driver.active.get_current_device()
     key = (id(kernel), device, options, numbers, values, *[x.dtype for x in tensors])
     found = _compiled.get(key)
-    if found is not None and not bits & 15 and not _is_watched():
+    if found is not None and not bits & 15 and not _is_watched(kernel):
         run, function, metadata, _ = found
-        x, y, z = (*grid, 1, 1)[:3]
+        width, height, depth = (*grid, 1, 1)[:3]
         stream = driver.active.get_current_stream(device)
-        run(x, y, z, stream, function, metadata, None, None, None, *pointers, *numbers, *values)
+        run(width, height, depth, stream, function, metadata, None, None, None, *pointers, *numbers, *values)
         return
     used = kernel[grid](*tensors, *numbers, **constants, **options._asdict())
     if isinstance(used, CompiledKernel) and _can_be_kept(kernel, used, constants) and not bits & 15:
@@ -86,10 +86,11 @@ def _can_be_kept(kernel: Any, used: CompiledKernel, constants: dict[str, int | s
     AMD's compiler also looks at how much memory a tensor's storage has.
     """
     names = [p.name for p in kernel.params if p.is_constexpr]
-    return used.metadata.target.backend == "cuda" and names == list(constants) and not kernel.pre_run_hooks
+    return used.metadata.target.backend == "cuda" and names == list(constants)
 
 
-def _is_watched() -> bool:
-    """Whether a profiler hooks into every launch."""
+def _is_watched(kernel: Any) -> bool:
+    """Whether somebody hooks into the launches of this kernel, or a profiler into all."""
     enter, leave = knobs.runtime.launch_enter_hook, knobs.runtime.launch_exit_hook
-    return any(hook is not None and getattr(hook, "calls", True) for hook in (enter, leave))
+    # A list of hooks since Triton 3.5, one hook or None before.
+    return bool(kernel.pre_run_hooks or getattr(enter, "calls", enter) or getattr(leave, "calls", leave))

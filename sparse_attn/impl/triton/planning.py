@@ -98,7 +98,7 @@ class Room:
     @staticmethod
     def within(piece: Tensor, sizes: Sizes, widths: Sequence[int]) -> Room:
         """Room in int32 memory of just that size."""
-        launches, *lists = piece.split(Room.places(sizes, widths))
+        launches, *lists = torch.split_with_sizes(piece, Room.places(sizes, widths))
         words = tuple(x.view(-1, width) for x, width in zip(lists[1::2], widths, strict=True))
         return Room(sizes, launches.view(-1, 3), tuple(lists[::2]), words)
 

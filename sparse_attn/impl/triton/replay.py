@@ -94,7 +94,7 @@ class Packed:
 
     def copies(self) -> list[Tensor]:
         """The tensors and, at the end, the spare part, in memory of their own."""
-        cuts = self.piece.clone().split(self.sizes)
+        cuts = torch.split_with_sizes(self.piece.clone(), self.sizes)
         made = []
         for at, shape, dtype in self.places:
             x = cuts[at] if dtype == torch.int32 else cuts[at].view(dtype)
@@ -108,7 +108,7 @@ def pack(tensors: Sequence[Tensor], spare: int) -> Packed:
     A tensor that is listed twice is stored once.
     """
     cut_of: dict[int, int] = {}
-    pieces = []
+    pieces: list[Tensor] = []
     filler = torch.empty(3, dtype=torch.int32, device=tensors[0].device)
     for x in tensors:
         if id(x) not in cut_of:
