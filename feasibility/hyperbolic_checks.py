@@ -7,10 +7,13 @@ import csv
 import dataclasses
 import io
 import math
+import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -67,7 +70,9 @@ def check(graph: Graph, dim: int, seeds: Sequence[int], full: bool, track: Track
     goals: tuple[tuple[Geometry, str], ...]
     goals = (("lorentz", "seconds_to_goal"), ("poincare", "seconds_to_goal_poincare"))
     for model, name in goals:
-        spent = [seconds_to_goal(graph, model, dim, seed) for seed in track(seeds, f"seconds to MAP {GOAL_MAP}")]
+        with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+            each = pool.map(partial(seconds_to_goal, graph, model, dim), seeds)
+            spent = list(track(each, f"seconds to MAP {GOAL_MAP}", len(seeds)))
         # Left out where the goal is never reached.
         if all(map(math.isfinite, spent)):
             metrics[name] = over_seeds(spent, name)

@@ -273,11 +273,7 @@ def _baselines(config: Config, yardstick: Yardstick, found: Comparison) -> dict[
     tables = {dim: table for (dim, seed), table in found.rows.items() if seed == config.seed}
     judged = tables[config.dim]
     rivals = [judged[name] for name in FLAT if name in judged]
-    compared = {
-        "published_construction": dict(found.published[config.dim]),
-        "tree_metric": yardstick.measure(yardstick.hops, yardstick.weight),
-        "random_control": yardstick.shuffled(config.dim, config.seed),
-    }
+    compared = {"published_construction": dict(found.published[config.dim]), **found.bounds}
     for row in compared.values():
         row |= benefits([row], rivals)
     baselines = {name: dict(row) for name, row in judged.items() if name != "construction"} | compared

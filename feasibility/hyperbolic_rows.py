@@ -88,10 +88,17 @@ class Plan:
 
 @dataclass
 class Comparison:
-    """Rows by (dimension, seed) and name of the embedding; the judged ones carry all measures."""
+    """Rows by (dimension, seed) and name of the embedding; the judged ones carry all measures.
+
+    Args:
+        rows: what competes or is shown.
+        published: the construction as published, by dimension.
+        bounds: the exact tree, which is the best that can be had, and points dealt out at random.
+    """
 
     rows: dict[tuple[int, int], Table] = field(default_factory=dict)
     published: dict[int, Numbers] = field(default_factory=dict)
+    bounds: dict[str, Numbers] = field(default_factory=dict)
 
     def named(self, name: str, dim: int) -> list[Numbers]:
         """The rows of one embedding in one dimension, in the order of the seeds."""
@@ -120,10 +127,13 @@ def compare(yardstick: Yardstick, plan: Plan, track: Track) -> Comparison:
         warnings.simplefilter("ignore", ClampWarning)
         dims, cells = sorted({*plan.dims, plan.dim}), plan.cells()
         published = pool.map(lambda dim: yardstick.curved(dim, first, correct_turns=False), dims)
+        exact = pool.submit(yardstick.measure, yardstick.hops, yardstick.weight)
+        chance = pool.submit(yardstick.shuffled, plan.dim, first)
         tables: Iterable[Table] = pool.map(lambda cell: _table(yardstick, plan, *cell), cells)
         for cell, table in zip(cells, track(tables, "embedding", len(cells)), strict=True):
             found.rows[cell] = table
         found.published = dict(zip(dims, published, strict=True))
+        found.bounds = {"tree_metric": exact.result(), "random_control": chance.result()}
     return found
 
 

@@ -46,6 +46,7 @@ class Yardstick:
         self.hops, self.tree_hops = hop_distances(graph), hop_distances(self.tree)
         # Of the root's distance in the ancestor score: theory says just below 1, and curved points get no choice.
         self.weight = (excess_weight(float(self.tree_hops[graph.root].max())),)
+        self._made: dict[tuple[int, int, bool], Floats] = {}
         self.neighbours, self.ancestors = adjacency(graph), closure(graph)
 
     def curved(self, dim: int, seed: int, correct_turns: bool = True) -> Numbers:
@@ -104,7 +105,12 @@ class Yardstick:
         }
 
     def _construct(self, dim: int, seed: int, correct_turns: bool) -> Floats:
-        return construct(self.tree, dim, tree_centre(self.tree), seed=seed, correct_turns=correct_turns).points
+        """The points of a construction, made once."""
+        key = (dim, seed, correct_turns)
+        if key not in self._made:
+            centre = tree_centre(self.tree)
+            self._made[key] = construct(self.tree, dim, centre, seed=seed, correct_turns=correct_turns).points
+        return self._made[key]
 
     def _measured(self, points: Floats, geometry: Geometry, weights: Sequence[float]) -> Numbers:
         return self.measure(all_distances(points, geometry), weights) | {"memory_bytes": float(points.nbytes)}

@@ -11,6 +11,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -136,11 +137,14 @@ def closure(graph: Graph) -> Bools:
     return above
 
 
+# Every spanning tree and every learner of a graph asks for the same lists.
+@lru_cache(maxsize=8)
 def above_lists(graph: Graph) -> tuple[Pairs, Pairs]:
     """The ancestors of every node as lists, for graphs whose `closure` would not fit.
 
     Returns:
         start: [n + 1] int; above: [pairs] int, so that those of node u are above[start[u]:start[u + 1]], ascending.
+        Asked again, the same arrays: not to be changed.
 
     Cost: O(pairs log pairs).
     """
