@@ -62,8 +62,9 @@ def raw_chart(figures: Figures) -> str:
 def lift_chart(figures: Figures) -> str:
     """Lift over each control, for each size."""
     figure, (axes,) = canvas(7.2, 4.4)
-    _dots(axes, {size: [figures[size][f"lift_{control}"] for control in CONTROLS] for size in figures})
-    figure.supxlabel("lift: share of what the control leaves out (%)", fontsize=10)
+    rows = {size: [figures[size][f"lift_{control}"] for control in CONTROLS] for size in figures}
+    _dots(axes, rows, (-100, -30, -10, -5, 0, 5, 10), linear=10)
+    figure.supxlabel("lift: share of what the control leaves out (%; beyond 10 the scale is logarithmic)", fontsize=10)
     figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=5, fontsize=9)
     return svg(figure)
 
@@ -72,8 +73,11 @@ def cut_chart(figures: Figures) -> str:
     """What each control costs beyond the original's mask when all else is cut, for each size."""
     figure, (axes,) = canvas(7.2, 4.4)
     rows = {size: [_negated(figures[size][f"loss_over_{control}"]) for control in CONTROLS] for size in figures}
-    _dots(axes, rows)
-    figure.supxlabel("nats a piece beyond the original's mask (right: the control does more harm)", fontsize=10)
+    _dots(axes, rows, (-0.4, -0.15, -0.05, -0.025, 0, 0.025, 0.05), linear=0.05)
+    figure.supxlabel(
+        "nats a piece beyond the original's mask (right: the control does more harm; beyond 0.05 logarithmic)",
+        fontsize=10,
+    )
     figure.legend(*axes.get_legend_handles_labels(), frameon=False, loc="outside upper center", ncols=5, fontsize=9)
     return svg(figure)
 
@@ -83,8 +87,11 @@ def _negated(metric: Metric) -> Metric:
     return Metric(-metric.value, metric.unit, metric.n, (-high, -low), metric.method)
 
 
-def _dots(axes: Axes, rows: Mapping[str, Sequence[Metric]]) -> None:
-    """A dot with its interval for each control (a row) and size (a colour)."""
+def _dots(axes: Axes, rows: Mapping[str, Sequence[Metric]], ticks: Sequence[float], linear: float) -> None:
+    """A dot with its interval for each control (a row) and size (a colour).
+
+    The scale is logarithmic beyond `linear`: the nearest words differ from the mask ten times as much as the others.
+    """
     axes.axvline(0.0, color=INK, linewidth=1.2)
     step = 0.7 / max(1, len(rows))
     for number, (size, metrics) in enumerate(rows.items()):
@@ -95,7 +102,9 @@ def _dots(axes: Axes, rows: Mapping[str, Sequence[Metric]]) -> None:
             axes.plot(metric.value, y, marker, color=colour, markersize=5, label=size if place == 0 else None)
     axes.set_yticks(range(len(CONTROLS)), [NAMES[control] for control in CONTROLS], fontsize=9)
     axes.set_ylim(len(CONTROLS) - 0.5, -0.5)
-    axes.locator_params(axis="x", nbins=7)
+    axes.set_xscale("symlog", linthresh=linear, linscale=1.2)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=9)
+    axes.minorticks_off()
     axes.grid(axis="x", color=GRID)
 
 

@@ -32,7 +32,7 @@ from feasibility.h6 import EXPERIMENT, TINY, charts
 from feasibility.h6_findings import lift_over, of_size, raw_share
 from feasibility.h6_masks import CONTROLS
 from feasibility.h6_measure import measure, prepare
-from feasibility.h6_record import RECORD, read_record
+from feasibility.h6_record import read_record
 from feasibility.h6_text import read_texts
 from feasibility.language_model_measure import open_lab
 from feasibility.lm.train import Batches, TrainConfig, train
@@ -99,7 +99,7 @@ for name, state in (("before", before), ("after", after)):
 # Trained on a GPU, recorded with the project; the intervals are computed here. Grey is the tiny model from above.
 
 # %%
-models = {TINY: [after], **(read_record() if RECORD.is_file() else {})}
+models = {TINY: [after], **read_record()}
 for chart in charts(models, {size: of_size(same) for size, same in models.items()}):
     display(SVG(chart.content))
     print(chart.caption)

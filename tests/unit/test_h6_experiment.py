@@ -13,9 +13,9 @@ from feasibility import h6_figures
 from feasibility.h6_arcs import measure_arcs
 from feasibility.h6_findings import corrected, heads_above, lift_over, of_size, worst
 from feasibility.h6_masks import CONTROLS, STRATA
-from feasibility.h6_record import RecordUnusable, by_size, keep, read_record
+from feasibility.h6_record import PUBLISHED, RecordUnusable, by_size, keep, read_record
 from feasibility.h6_statistics import holm, over_chunks_and_seeds, p_value, stratified_auc
-from feasibility.h6_train import SCHEMA
+from feasibility.h6_train import SCHEMA, SIZES
 from feasibility.harness import Metric
 
 
@@ -126,6 +126,17 @@ def test_records_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(json.dumps({"schema": "other", "models": []}))
     with pytest.raises(RecordUnusable, match=r"has schema 'other', expected 'asa.h6-run.v1'"):
         read_record(tmp_path / "x.json")
+
+
+def test_the_shipped_record_is_the_published_one() -> None:
+    models = read_record()
+    assert models == read_record(PUBLISHED)
+    assert {size: [one["seed"] for one in same] for size, same in models.items()} == {size: [0, 1, 2] for size in SIZES}
+    for one in (one for same in models.values() for one in same):
+        assert len(one["heads"]) == np.prod(one["shape"])
+        # In every chunk every control allows as many pairs as the mask.
+        pairs = [np.array(one["chunks"][f"pairs {name}"]) for name in ("asa", *CONTROLS)]
+        assert all(np.allclose(other, pairs[0], rtol=1e-3) for other in pairs)
 
 
 def test_gold_arcs_are_let_through_more_often_than_chance() -> None:
