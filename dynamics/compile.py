@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
@@ -26,11 +28,24 @@ def compiled(function: Kernel) -> Kernel:
     """
     try:
         kernel = njit(cache=True)(function)
+        # Numba asks whether the function's own file has changed. Compiled into it is also what it calls from other
+        # files: after an update it would go on calling what is no longer there.
+        kept = cast(Any, kernel)._cache._cache_file
+        kept._source_stamp = kept._source_stamp, _sources()
     except RuntimeError:
         # Raised here and now when no folder can be written; anything else numba has to say comes at the first call.
         _warn_of_no_cache()
         kernel = njit(function)
     return cast(Kernel, kernel)
+
+
+@cache
+def _sources() -> str:
+    """What all modules of this package contain, as a checksum."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 @cache

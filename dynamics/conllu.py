@@ -203,6 +203,8 @@ def _sentence_of(block: _Block, gold: bool) -> tuple[Sentence, list[int]]:
     rows: list[list[str]] = []
     places: list[int] = []
     heads: list[int] = []
+    # Line and last word of the last multiword token.
+    joined = (0, 0)
     for place, raw in enumerate(block.lines):
         line = block.line + place
         try:
@@ -217,15 +219,20 @@ def _sentence_of(block: _Block, gold: bool) -> tuple[Sentence, list[int]]:
             raise _Wrong(line, f"{len(columns)} columns; expected {COLUMNS}, parted by tabs")
         try:
             name, head = parse_id_value(columns[0]), parse_int_value(columns[HEAD])
-        except ParseException as error:
-            raise _Wrong(line, f"{error} Expected ID 3, 3-4 or 3.1, and HEAD a number or _") from error
-        _check_name(line, columns[0], name, len(rows))
+        except (ParseException, ValueError) as error:
+            # Of a number with thousands of digits Python itself says that it is none.
+            raise _Wrong(line, f"{str(error)[:200]} Expected ID 3, 3-4 or 3.1, and HEAD a number or _") from error
+        _check_name(line, columns[0], name, len(rows), joined[1])
+        if isinstance(name, tuple) and name[1] == "-":
+            joined = line, name[2]
         if isinstance(name, int):
             rows.append(columns)
             places.append(place)
             heads.append(-1 if head is None else head)
             if head is not None and head < 0:
                 raise _Wrong(line, f"HEAD is {head}; expected 0 for ROOT or the number of a word")
+    if rows and joined[1] > len(rows):
+        raise _Wrong(joined[0], f"a multiword token ends at word {joined[1]}; expected at most {len(rows)}")
     if not rows:
         raise _Wrong(block.line, "no words in the sentence; expected at least one line whose ID is 1")
     _check_heads(block.line, places, heads, gold)
@@ -241,12 +248,15 @@ def _sentence_of(block: _Block, gold: bool) -> tuple[Sentence, list[int]]:
     ), places
 
 
-def _check_name(line: int, text: str, name: object, before: int) -> None:
-    """Words count 1, 2, 3; a multiword token stands before its first word, an empty node after the word it names."""
+def _check_name(line: int, text: str, name: object, before: int, joined: int) -> None:
+    """Words count 1, 2, 3; a multiword token stands before its first word, an empty node after the word it names.
+
+    Words up to `joined` have a multiword token already, and cannot have another.
+    """
     match name:
         case int() if name == before + 1:
             return
-        case (int() as first, "-", int() as final) if first == before + 1 and final >= first:
+        case (int() as first, "-", int() as final) if first == before + 1 and final >= first > joined:
             return
         case (int() as word, ".", int()) if word == before:
             return

@@ -151,6 +151,9 @@ def check_sentence(tokens: Sequence[str], column: Sequence[object], what: str, k
         MalformedSentence: there is not.
     """
     for name, items, expected in (("tokens", tokens, str), (what, column, kind)):
+        # Nearly always a list or tuple of one type; then no item needs to be asked by itself.
+        if type(items) in (list, tuple) and set(map(type, items)) == {expected}:
+            continue
         is_list = isinstance(items, Sequence | np.ndarray) and not isinstance(items, str)
         if not is_list or not all(isinstance(item, expected) for item in items):
             raise MalformedSentence(

@@ -27,11 +27,13 @@ from dynamics.reactive.features import (
     SIDE,
     Weights,
     circumstances,
+    first_bits,
     mixed,
-    place_of,
+    scattered,
     template_table,
     word_shares,
 )
+from dynamics.reactive.spans import span_tables, tags_between
 
 _PAIRS = [
     ("wx", "wx"), ("x", "wx"), ("w", "wx"), ("wx", "x"), ("wx", "w"), ("w", "w"), ("x", "x"), ("u", "u"),
@@ -63,31 +65,47 @@ class Templates(NamedTuple):
     """Templates as kernels take them.
 
     Args:
-        head, dependent, circumstance: from `template_table`.
-        between: how many of them, the last, are taken once for every tag in between.
+        head, dependent: from `template_table`.
+        runs: [R, 3] int64, first and last but one of neighbouring templates of one circumstance, and which: compiled
+            code takes several at once.
+        between: how many, the last and in no run, are taken once for every tag in between.
     """
 
     head: NDArray[np.int64]
     dependent: NDArray[np.int64]
-    circumstance: NDArray[np.int64]
+    runs: NDArray[np.int64]
     between: int
 
 
-FINE = Templates(*template_table(TEMPLATES), 2)
-COARSE = Templates(*template_table(COARSE_TEMPLATES), 0)
+def _templates(templates: list[tuple[str, str, int]], between: int) -> Templates:
+    head, dependent, circumstance = template_table(templates)
+    once = len(templates) - between
+    starts = [t for t in range(once) if t == 0 or circumstance[t] != circumstance[t - 1]]
+    runs = [(t, end, circumstance[t]) for t, end in zip(starts, [*starts[1:], once], strict=True)]
+    return Templates(head, dependent, np.array(runs, np.int64), between)
+
+
+class Spans(NamedTuple):
+    """What stands between words, from `span_tables`."""
+
+    masks: NDArray[np.int64]
+    verbs: NDArray[np.int64]
+    marks: NDArray[np.int64]
+
+
+FINE = _templates(TEMPLATES, 2)
+COARSE = _templates(COARSE_TEMPLATES, 0)
 TAGS = 62
-_VERB, _MARK = 1, 2
 
 
 @compiled
 def bond_places(
     d: int,
-    wanted: NDArray[np.bool_],
+    chosen: NDArray[np.int64],
+    spans: Spans,
     heads: NDArray[np.uint64],
     dependents: NDArray[np.uint64],
     templates: Templates,
-    tags: NDArray[np.int64],
-    kinds: NDArray[np.int64],
     bits: int,
     places: NDArray[np.int32],
     counts: NDArray[np.int64],
@@ -96,145 +114,129 @@ def bond_places(
 
     Args:
         d: the word, 1..N.
-        wanted: [P] bool, which heads.
+        chosen: [K] int64, which heads.
+        spans: of the sentence.
         heads, dependents: [P, A] uint64, shares of the words in the templates.
         templates: A.
-        tags: [P] int64 in 0..62.
-        kinds: [P] int64, 1 for verbs, 2 for punctuation, else 0.
         bits: of the table.
-        places: [P, A + 62 between] int32, filled: places in the table of the bond to each head.
-        counts: [P] int64, filled: how many.
+        places: [K, A + 62 between] int32, filled: places in the table of the bond to each head.
+        counts: [K] int64, filled: how many.
 
-    Cost: O(N + wanted A).
+    Cost: O(K A).
     """
-    size, once = heads.shape[0], templates.circumstance.size - templates.between
+    runs, once = templates.runs, templates.runs[-1, 1]
+    masks, verbs, marks = spans.masks, spans.verbs, spans.marks
     around = np.empty(CIRCUMSTANCES, np.uint64)
-    for side in range(2):
-        step = -1 if side == 0 else 1
-        h, between, verbs, marks = d + step, 0, 0, 0
-        while 0 <= h < size:
-            if wanted[h]:
-                circumstances(side, abs(h - d), between, verbs, marks, around)
-                for t in range(once):
-                    key = heads[h, t] + dependents[d, t] + around[templates.circumstance[t]]
-                    places[h, t] = place_of(key, bits)
-                count, tag = once, 0
-                while templates.between and between >> tag:
-                    if (between >> tag) & 1:
-                        more = mixed(np.uint64(side + 1), np.uint64(256 + tag))
-                        for t in range(once, once + templates.between):
-                            places[h, count] = place_of(heads[h, t] + dependents[d, t] + more, bits)
-                            count += 1
-                    tag += 1
-                counts[h] = count
-            between |= 1 << tags[h]
-            verbs += kinds[h] == _VERB
-            marks += kinds[h] == _MARK
-            h += step
+    for k in range(chosen.size):
+        h = chosen[k]
+        side, low, high = 1 if h > d else 0, min(h, d) + 1, max(h, d)
+        between = tags_between(masks, low, high)
+        circumstances(side, high - low + 1, between, verbs[high] - verbs[low], marks[high] - marks[low], around)
+        for r in range(runs.shape[0]):
+            same = around[runs[r, 2]]
+            for t in range(runs[r, 0], runs[r, 1]):
+                places[k, t] = first_bits(heads[h, t] + dependents[d, t] + same, bits)
+        count, tag = once, 0
+        while templates.between and between >> tag:
+            if (between >> tag) & 1:
+                more = scattered(mixed(np.uint64(side + 1), np.uint64(256 + tag)))
+                for t in range(once, once + templates.between):
+                    places[k, count] = first_bits(heads[h, t] + dependents[d, t] + more, bits)
+                    count += 1
+            tag += 1
+        counts[k] = count
 
 
 @compiled
-def _room(size: int, templates: Templates) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    return np.empty((size, templates.circumstance.size + TAGS * templates.between), np.int32), np.zeros(size, np.int64)
+def room_for(most: int, templates: Templates) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Room for the features of so many bonds of a word: places and counts, see `bond_places`."""
+    return np.empty((most, templates.head.shape[0] + TAGS * templates.between), np.int32), np.zeros(most, np.int64)
+
+
+@compiled
+def bond_sums(
+    places: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    weights: Weights,
+    scale: float,
+    sums: NDArray[np.float64],
+) -> None:
+    """The same but for a constant; sums [K] is filled.
+
+    Args:
+        places, counts: from `bond_places`.
+        weights: [W] float32, or int8 in units of scale.
+        scale: nat.
+    """
+    for k in range(sums.size):
+        # In the type of the weights' sum, which for eight bits is a whole number.
+        total = weights[places[k, 0]] * 1
+        for f in range(1, counts[k]):
+            total += weights[places[k, f]]
+        sums[k] = total * scale
 
 
 @compiled
 def bond_scores(
-    wanted: NDArray[np.bool_],
     places: NDArray[np.int32],
     counts: NDArray[np.int64],
     weights: Weights,
     scale: float,
     scores: NDArray[np.float64],
 ) -> None:
-    """Log-probabilities of the wanted heads of one word; scores [P] is filled, with -inf for all other heads."""
+    """Log-probabilities of the chosen heads of one word; scores [K] is filled."""
+    bond_sums(places, counts, weights, scale, scores)
     best, whole = -np.inf, 0.0
-    for h in range(wanted.size):
-        scores[h] = -np.inf
-        if wanted[h]:
-            # In the type of the weights' sum, which for eight bits is a whole number.
-            total = weights[places[h, 0]] * 1
-            for f in range(1, counts[h]):
-                total += weights[places[h, f]]
-            scores[h] = total * scale
-            best = max(best, scores[h])
-    for h in range(wanted.size):
-        whole += math.exp(scores[h] - best)
+    for k in range(scores.size):
+        best = max(best, scores[k])
+    for k in range(scores.size):
+        whole += math.exp(scores[k] - best)
     whole = best + math.log(whole)
-    for h in range(wanted.size):
-        scores[h] -= whole
+    for k in range(scores.size):
+        scores[k] -= whole
 
 
 @compiled
-def keep_best(scores: NDArray[np.float64], d: int, most: int, wanted: NDArray[np.bool_]) -> None:
-    """Mark the best heads of a word, at most so many; wanted [P] is filled."""
-    if scores.size - 1 <= most:
-        wanted[:] = True
-        wanted[d] = False
-        return
-    wanted[:] = False
-    # The least of the best, by pushing the best ones through a short sorted list.
-    best = np.full(most, -np.inf)
-    for h in range(scores.size):
-        if h != d and scores[h] > best[most - 1]:
-            k = most - 1
-            while k > 0 and best[k - 1] < scores[h]:
-                best[k] = best[k - 1]
-                k -= 1
-            best[k] = scores[h]
-    left = most
-    for h in range(scores.size):
-        if h != d and left > 0 and scores[h] >= best[most - 1]:
-            wanted[h] = True
-            left -= 1
-
-
-@compiled
-def log_charges(
-    codes: NDArray[np.uint64],
-    tags: NDArray[np.int64],
-    kinds: NDArray[np.int64],
-    coarse: tuple[Weights, float, int],
-    weights: Weights,
-    scale: float,
-    bits: int,
-    most: int,
-) -> NDArray[np.float64]:
-    """Log-probabilities of the heads of all words.
+def keep_best(
+    chosen: NDArray[np.int64], scores: NDArray[np.float64], most: int, spread: float, kept: NDArray[np.int64]
+) -> int:
+    """Fill in the best of the chosen heads, in their order; returns how many.
 
     Args:
-        codes: [N + 2, 5] uint64.
-        tags, kinds: [P] int64.
-        coarse: weights, scale and bits of the coarse model.
-        weights: [W] float32, or int8 in units of scale.
-        scale: nat.
-        bits: log2 W.
-        most: heads that are left to a word, K.
-
-    Returns:
-        [P, P] float64, log p(h | d) at [h, d]; -inf where h is not left, on the diagonal and in column 0.
-
-    Cost: O(N^2) coarse features, O(N K) features.
+        chosen, scores: [K].
+        most: that are kept.
+        spread: nat below the best, from where on none is kept.
+        kept: int64, filled.
     """
-    rough_heads, rough_dependents = word_shares(codes, COARSE.head, 1), word_shares(codes, COARSE.dependent, 2)
-    heads, dependents = word_shares(codes, FINE.head, 3), word_shares(codes, FINE.dependent, 4)
-    size = heads.shape[0]
-    rough_places, rough_counts = _room(size, COARSE)
-    places, counts = _room(size, FINE)
-    out, scores, wanted = np.full((size, size), -np.inf), np.empty(size), np.empty(size, np.bool_)
-    for d in range(1, size):
-        wanted[:] = True
-        wanted[d] = False
-        if size - 1 > most:
-            bond_places(
-                d, wanted, rough_heads, rough_dependents, COARSE, tags, kinds, coarse[2], rough_places, rough_counts
-            )
-            bond_scores(wanted, rough_places, rough_counts, coarse[0], coarse[1], scores)
-            keep_best(scores, d, most, wanted)
-        bond_places(d, wanted, heads, dependents, FINE, tags, kinds, bits, places, counts)
-        bond_scores(wanted, places, counts, weights, scale, scores)
-        out[:, d] = scores
-    return out
+    # The least of the best, by pushing the best ones through a short sorted list.
+    best, count = np.full(most, -np.inf), 0
+    for k in range(chosen.size):
+        if scores[k] > best[most - 1]:
+            m = most - 1
+            while m > 0 and best[m - 1] < scores[k]:
+                best[m] = best[m - 1]
+                m -= 1
+            best[m] = scores[k]
+    least = max(best[most - 1], best[0] - spread)
+    for k in range(chosen.size):
+        if count < most and scores[k] >= least:
+            kept[count] = chosen[k]
+            count += 1
+    return count
+
+
+@compiled
+def _with_right(kept: NDArray[np.int64], count: int, right: int) -> int:
+    """Put the right head among those that are kept, if it is not; returns how many they are then."""
+    for k in range(count):
+        if kept[k] == right:
+            return count
+    k = count
+    while k > 0 and kept[k - 1] > right:
+        kept[k] = kept[k - 1]
+        k -= 1
+    kept[k] = right
+    return count + 1
 
 
 @compiled
@@ -276,30 +278,30 @@ def fit_charges(
         heads = word_shares(codes[begin:end], templates.head, 3 if most else 1)
         dependents = word_shares(codes[begin:end], templates.dependent, 4 if most else 2)
         size = heads.shape[0]
-        rough_places, rough_counts = _room(size, COARSE)
-        places, counts = _room(size, templates)
-        scores, wanted = np.empty(size), np.empty(size, np.bool_)
+        spans = Spans(*span_tables(own_tags, own_kinds))
+        rough_places, rough_counts = room_for(size, COARSE)
+        places, counts = room_for(size, templates)
+        scores, every, kept = np.empty(size), np.empty(size - 1, np.int64), np.empty(size - 1, np.int64)
         for d in range(1, size):
             right = gold[begin + d]
-            wanted[:] = True
-            wanted[d] = False
+            for k in range(size - 1):
+                every[k] = k if k < d else k + 1
+            chosen = every
             if 0 < most < size - 1:
                 bond_places(
-                    d, wanted, rough_heads, rough_dependents, COARSE, own_tags, own_kinds, coarse[1],
-                    rough_places, rough_counts,
-                )  # fmt: skip
-                bond_scores(wanted, rough_places, rough_counts, coarse[0], 1.0, scores)
-                keep_best(scores, d, most, wanted)
-                wanted[right] = True
-            bond_places(d, wanted, heads, dependents, templates, own_tags, own_kinds, bits, places, counts)
-            bond_scores(wanted, places, counts, weights, 1.0, scores)
-            loss -= scores[right]
+                    d, every, spans, rough_heads, rough_dependents, COARSE, coarse[1], rough_places, rough_counts
+                )
+                bond_scores(rough_places, rough_counts, coarse[0], 1.0, scores[: every.size])
+                chosen = kept[: _with_right(kept, keep_best(every, scores, most, np.inf, kept), right)]
+            bond_places(d, chosen, spans, heads, dependents, templates, bits, places, counts)
+            bond_scores(places, counts, weights, 1.0, scores[: chosen.size])
             words += 1
-            for h in range(size):
-                if wanted[h]:
-                    slope = math.exp(scores[h]) - (1.0 if h == right else 0.0)
-                    if abs(slope) > 1e-3:
-                        descend(places[h, : counts[h]], slope, rate, weights, squares)
+            for k in range(chosen.size):
+                slope = math.exp(scores[k]) - (1.0 if chosen[k] == right else 0.0)
+                if chosen[k] == right:
+                    loss -= scores[k]
+                if abs(slope) > 1e-3:
+                    descend(places[k, : counts[k]], slope, rate, weights, squares)
     return loss / max(words, 1)
 
 

@@ -36,8 +36,19 @@ def populations(first: NDArray[np.int64], fields: NDArray[np.float64], out: NDAr
 @compiled
 def bond_orders(states: States) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """[M] int64 twice: the states by the left ends of their bonds, and by the right ends, ascending."""
-    left, right = np.minimum(states.head, states.word), np.maximum(states.head, states.word)
-    return np.argsort(left, kind="mergesort"), np.argsort(right, kind="mergesort")
+    size, total, head, word = states.first.size, states.word.size, states.head, states.word
+    orders = np.empty((2, total), np.int64)
+    for side in range(2):
+        begin = np.zeros(size + 1, np.int64)
+        for i in range(total):
+            begin[(min(head[i], word[i]) if side == 0 else max(head[i], word[i])) + 1] += 1
+        for p in range(size):
+            begin[p + 1] += begin[p]
+        for i in range(total):
+            end = min(head[i], word[i]) if side == 0 else max(head[i], word[i])
+            orders[side, begin[end]] = i
+            begin[end] += 1
+    return orders[0], orders[1]
 
 
 @compiled
@@ -108,6 +119,50 @@ def add_crossings(
 
 
 @compiled
+def list_crossings(states: States, shares: NDArray[np.float64], firm: float, longest: int) -> NDArray[np.int64]:
+    """[X, 2] int64, the pairs of states whose bonds cross; ROOT's bonds are left out.
+
+    Args:
+        states: M states.
+        shares: [M] float64, populations.
+        firm: at least one of the two has this share; 0 for all pairs.
+        longest: words that a bond may reach over; longer ones are left out.
+
+    Cost: O(M + X + what stands under firm bonds).
+    """
+    size, total = states.first.size, shares.size
+    low, high = np.empty(total, np.int64), np.empty(total, np.int64)
+    head, word = states.head, states.word
+    for i in range(total):
+        low[i], high[i] = min(head[i], word[i]), max(head[i], word[i])
+    begin = np.zeros(size + 1, np.int64)
+    for i in range(total):
+        if low[i] > 0 and high[i] - low[i] <= longest:
+            begin[low[i] + 1] += 1
+            begin[high[i] + 1] += 1
+    for p in range(size):
+        begin[p + 1] += begin[p]
+    fill, ending = begin.copy(), np.empty(begin[size], np.int64)
+    for i in range(total):
+        if low[i] > 0 and high[i] - low[i] <= longest:
+            for p in (low[i], high[i]):
+                ending[fill[p]] = i
+                fill[p] += 1
+    out, count = np.empty((8 * total, 2), np.int64), 0
+    for i in range(total):
+        if shares[i] >= firm and low[i] > 0 and high[i] - low[i] <= longest:
+            for e in range(begin[low[i] + 1], begin[high[i]]):
+                j = ending[e]
+                # It crosses if its other end is outside; two firm bonds are listed once.
+                if (low[j] < low[i] or high[j] > high[i]) and (i < j or shares[j] < firm):
+                    if count == out.shape[0]:
+                        out = np.concatenate((out, np.empty_like(out)))
+                    out[count, 0], out[count, 1] = i, j
+                    count += 1
+    return out[:count]
+
+
+@compiled
 def add_root(states: States, shares: NDArray[np.float64], factor: float, out: NDArray[np.float64]) -> None:
     """To each state at ROOT, add factor times the expected number of other words there; out [M]."""
     total = 0.0
@@ -152,124 +207,3 @@ def coupled_field(
         add_crossings(states, by_left, by_right, shares, -crossing, out)
     if root != 0.0:
         add_root(states, shares, -root, out)
-
-
-@compiled
-def free_energy(bare: NDArray[np.float64], field: NDArray[np.float64], shares: NDArray[np.float64]) -> float:
-    """F in nat; field is that of these populations."""
-    energy = 0.0
-    for i in range(shares.size):
-        if shares[i] > 0.0:
-            energy += shares[i] * (math.log(shares[i]) - bare[i] - 0.5 * field[i])
-    return energy
-
-
-@compiled
-def most_change(first: NDArray[np.int64], now: NDArray[np.float64], then: NDArray[np.float64]) -> float:
-    """The largest change of one word's populations, summed over its states."""
-    most = 0.0
-    for d in range(first.size - 1):
-        change = 0.0
-        for i in range(first[d], first[d + 1]):
-            change += abs(then[i] - now[i])
-        most = max(most, change)
-    return most
-
-
-@compiled
-def relax(
-    states: States,
-    bare: NDArray[np.float64],
-    pairs: NDArray[np.int64],
-    strength: NDArray[np.float64],
-    crossing: float,
-    root: float,
-    stiffness: float,
-    damping: float,
-    tolerance: float,
-    steps: int,
-    shares: NDArray[np.float64],
-    energies: NDArray[np.float64],
-    path: NDArray[np.float64],
-) -> tuple[int, bool]:
-    """Let the populations relax, and hang the words by them.
-
-    Args:
-        states: M states.
-        bare: [M] float64 in nat.
-        pairs, strength: [B, 2] int64, [B] float64.
-        crossing, root: nat for a crossing, and for another word at ROOT.
-        stiffness: nat / length^2 of the springs between the heights of head and dependent; 0 is none.
-        damping: in (0, 1], the share of the way that a step goes.
-        tolerance: at rest when no word's populations change by more in a step, summed.
-        steps: at most.
-        shares: [steps + 1, M] or [2, M] float64, filled with populations; of 2 rows, each step takes the other.
-        energies: [steps + 1] or [1] float64, filled likewise with the free energy; of 1 row, only the last is kept.
-        path: [steps + 1 or 2, P, 3] float64, filled with positions from the first on; or [0, P, 3] for none.
-
-    Returns:
-        steps made, and whether it came to rest; what is last stands in row steps modulo the rows.
-
-    Cost: O(steps (B + M log N)).
-    """
-    by_left, by_right = bond_orders(states)
-    felt, own = np.zeros(bare.size), bare.copy()
-    populations(states.first, own, shares[0])
-    fields = own.copy()
-    at_rest, step = False, 0
-    while True:
-        now = shares[step % shares.shape[0]]
-        coupled_field(states, pairs, strength, by_left, by_right, crossing, root, now, felt)
-        if path.shape[0]:
-            strain(states, bare, path[step % path.shape[0]], stiffness, own)
-        if energies.size > 1:
-            energies[step] = free_energy(own, felt, now)
-        if step == steps or at_rest:
-            break
-        then = shares[(step + 1) % shares.shape[0]]
-        for i in range(bare.size):
-            fields[i] += damping * (own[i] + felt[i] - fields[i])
-        populations(states.first, fields, then)
-        if path.shape[0]:
-            hang(states, then, path[step % path.shape[0]], path[(step + 1) % path.shape[0]])
-        at_rest = most_change(states.first, now, then) < tolerance
-        step += 1
-    if energies.size == 1:
-        energies[0] = free_energy(own, felt, now)
-    return step, at_rest
-
-
-@compiled
-def strain(
-    states: States,
-    bare: NDArray[np.float64],
-    positions: NDArray[np.float64],
-    stiffness: float,
-    own: NDArray[np.float64],
-) -> None:
-    """A dependent hangs one level below its head: own = bare - stiffness / 2 (z_head - z_dependent - 1)^2; [M] each."""
-    for i in range(bare.size):
-        off = positions[states.head[i], 2] - positions[states.word[i], 2] - 1.0
-        own[i] = bare[i] - 0.5 * stiffness * off * off
-
-
-@compiled
-def hang(states: States, shares: NDArray[np.float64], before: NDArray[np.float64], after: NDArray[np.float64]) -> None:
-    """Every word moves half the way to where its bonds hold it: one level below its heads, dependents to both sides.
-
-    Args:
-        states: M states.
-        shares: [M] float64, populations.
-        before: [P, 3] float64.
-        after: [P, 3] float64, filled.
-    """
-    after[:] = before
-    for d in range(1, before.shape[0]):
-        y, z = 0.0, 0.0
-        for i in range(states.first[d - 1], states.first[d]):
-            h = states.head[i]
-            y += shares[i] * (before[h, 1] + (0.0 if h == 0 else 0.5 if d > h else -0.5))
-            z += shares[i] * (before[h, 2] - 1.0)
-        after[d, 1] += 0.5 * (y - after[d, 1])
-        # Words that hang from each other would sink for ever.
-        after[d, 2] = max(after[d, 2] + 0.5 * (z - after[d, 2]), -float(before.shape[0]))

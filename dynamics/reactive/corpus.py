@@ -51,16 +51,25 @@ class Inventory:
         """What stands for each fine tag in the codes of a sentence."""
         return np.array([text_code(tag) for tag in self.fine], np.uint64)
 
-    def give_fine_tags(self, codes: NDArray[np.uint64], xpos: Sequence[str]) -> None:
-        """Write given fine tags into the codes of a sentence; one that is not known leaves what is there."""
-        for place, tag in enumerate(xpos, 1):
-            number = self._fine_numbers.get(tag)
-            if number is not None:
-                codes[place, FINE] = self.fine_codes[number]
+    def give_fine_tags(self, codes: NDArray[np.uint64], xpos: Sequence[str]) -> bool:
+        """Write given fine tags into the codes of a sentence; one that is not known leaves what is there.
+
+        Returns:
+            Whether every word has been given one.
+        """
+        known = self._codes_of_fine
+        given = [known.get(tag, 0) for tag in xpos]
+        if 0 not in given:
+            codes[1:-1, FINE] = given
+            return True
+        for place, code in enumerate(given, 1):
+            if code:
+                codes[place, FINE] = code
+        return False
 
     @cached_property
-    def _fine_numbers(self) -> dict[str, int]:
-        return {tag: number for number, tag in enumerate(self.fine)}
+    def _codes_of_fine(self) -> dict[str, int]:
+        return {tag: text_code(tag) for tag in self.fine}
 
     @cached_property
     def _numbers(self) -> dict[str, int]:

@@ -129,12 +129,17 @@ def upbond_places(
 
 
 @compiled
-def list_pairs(states: States, siblings: bool, upbonds: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def list_pairs(
+    states: States, siblings: bool, upbonds: bool, shares: NDArray[np.float64], firm: float, apart: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Which states feel each other.
 
     Args:
         states: M states.
         siblings, upbonds: whether these are on.
+        shares: [M] float64, populations.
+        firm: at least one of the two has this share; 0 for all pairs.
+        apart: words that siblings may be apart.
 
     Returns:
         pairs: [B, 2] int64, states; of siblings the left one first, else the dependent's first.
@@ -142,20 +147,27 @@ def list_pairs(states: States, siblings: bool, upbonds: bool) -> tuple[NDArray[n
 
     Cost: O(B).
     """
-    total, size = states.head.size, states.first.size
+    # Taken out of the tuple once: to count who holds an array costs more than to read a number of it.
+    word, head, first = states.word, states.head, states.first
+    total, size = head.size, first.size
     begin = np.zeros(size + 1, np.int64)
     for i in range(total):
-        begin[states.head[i] + 1] += 1
+        begin[head[i] + 1] += 1
     for h in range(size):
         begin[h + 1] += begin[h]
     at_head, fill = np.empty(total, np.int64), begin.copy()
     for i in range(total):
-        at_head[fill[states.head[i]]] = i
-        fill[states.head[i]] += 1
+        at_head[fill[head[i]]] = i
+        fill[head[i]] += 1
     count = 0
     for h in range(1, size):
-        here = begin[h + 1] - begin[h]
-        count += here * (here - 1) // 2 + here * (states.first[h] - states.first[h - 1])
+        here, b = begin[h + 1] - begin[h], begin[h]
+        count += here * (first[h] - first[h - 1])
+        for a in range(begin[h], begin[h + 1]):
+            # The states at a head are in the order of their words.
+            while b < begin[h + 1] and word[at_head[b]] - word[at_head[a]] <= apart:
+                b += 1
+            count += b - a - 1
     pairs, kinds = np.empty((count, 2), np.int64), np.empty(count, np.int64)
     count = 0
     for h in range(1, size):
@@ -163,13 +175,17 @@ def list_pairs(states: States, siblings: bool, upbonds: bool) -> tuple[NDArray[n
             i = at_head[a]
             if siblings:
                 for b in range(a + 1, begin[h + 1]):
-                    if states.word[at_head[b]] != states.word[i]:
-                        pairs[count, 0], pairs[count, 1], kinds[count] = i, at_head[b], 0
+                    j = at_head[b]
+                    if word[j] - word[i] > apart:
+                        break
+                    if word[j] != word[i] and (shares[i] >= firm or shares[j] >= firm):
+                        pairs[count, 0], pairs[count, 1], kinds[count] = i, j, 0
                         count += 1
             if upbonds:
-                for j in range(states.first[h - 1], states.first[h]):
-                    pairs[count, 0], pairs[count, 1], kinds[count] = i, j, 1
-                    count += 1
+                for j in range(first[h - 1], first[h]):
+                    if shares[i] >= firm or shares[j] >= firm:
+                        pairs[count, 0], pairs[count, 1], kinds[count] = i, j, 1
+                        count += 1
     return pairs[:count], kinds[:count]
 
 
@@ -230,12 +246,13 @@ def bare_fields(
 
     constants[CHARGE] log p(h | d) + constants[FIT] log p(l | h, d) + votes
     """
-    out = np.empty(states.head.size)
+    word, head, site, charge, fit = states.word, states.head, states.site, states.charge, states.fit
+    out = np.empty(head.size)
     places = np.empty(VOTES, np.int64)
     for i in range(out.size):
-        out[i] = constants[CHARGE] * states.charge[i] + constants[FIT] * states.fit[i]
+        out[i] = constants[CHARGE] * charge[i] + constants[FIT] * fit[i]
         if votes:
-            vote_places(codes, states.head[i], states.word[i], states.site[i], sites, bits, places)
+            vote_places(codes, head[i], word[i], site[i], sites, bits, places)
             for f in range(VOTES):
                 out[i] += constants[places[f]]
     return out

@@ -1,8 +1,8 @@
 """What the charge of a bond is made of: pairs of properties of head and dependent, hashed to places in one table.
 
 A template is (properties of the head, properties of the dependent, circumstances of the bond). Each word's share in
-each template is hashed once; the two shares of a bond are added and scattered, so a bond costs one addition, one
-multiplication and one look-up per template.
+each template is hashed and scattered once; a bond then costs two additions and one look-up per template, because
+scattering, a multiplication, is linear.
 
 Axes: `P` particles, ROOT (0) and the N words; `A` templates; `C` columns.
 """
@@ -72,7 +72,7 @@ def mixed(value: np.uint64, more: np.uint64) -> np.uint64:
 
 @compiled
 def word_shares(codes: NDArray[np.uint64], templates: NDArray[np.int64], salt: int) -> NDArray[np.uint64]:
-    """Each word's share in each template, as head or as dependent.
+    """Each word's share in each template, as head or as dependent, scattered.
 
     Args:
         codes: [N + 2, 5] uint64, from `encode`.
@@ -84,17 +84,19 @@ def word_shares(codes: NDArray[np.uint64], templates: NDArray[np.int64], salt: i
     """
     size = codes.shape[0]
     shares = np.empty((size - 1, templates.shape[0]), np.uint64)
+    own = np.empty(_OFFSETS.size, np.uint64)
     for i in range(size - 1):
+        for p in range(own.size):
+            place = i + _OFFSETS[p]
+            own[p] = (codes[place, _SOURCES[p]] if 0 <= place < size else np.uint64(0)) + np.uint64(p) * _SALT
         for t in range(templates.shape[0]):
             share = mixed(np.uint64(t + 1), np.uint64(salt))
             for column in range(templates.shape[1]):
                 p = templates[t, column]
                 if p < 0:
                     break
-                place = i + _OFFSETS[p]
-                code = codes[place, _SOURCES[p]] if 0 <= place < size else np.uint64(0)
-                share = mixed(share, code + np.uint64(p) * _SALT)
-            shares[i, t] = share
+                share = mixed(share, own[p])
+            shares[i, t] = scattered(share)
     return shares
 
 
@@ -121,16 +123,28 @@ def circumstances(side: int, distance: int, between: int, verbs: int, marks: int
         distance: >= 1, in words.
         between: bits of the universal tags in between.
         verbs, marks: how many of them are verbs and punctuation.
-        out: [4] uint64, filled.
+        out: [4] uint64, filled, scattered.
     """
     start = np.uint64(side + 1)
-    out[SIDE] = mixed(start, np.uint64(1))
-    out[DISTANCE] = mixed(start, np.uint64(16 + distance_class(distance)))
-    out[BETWEEN] = mixed(mixed(start, np.uint64(64)), np.uint64(between))
-    out[COUNTS] = mixed(start, np.uint64(128 + min(verbs, 3) * 4 + min(marks, 3)))
+    out[SIDE] = scattered(mixed(start, np.uint64(1)))
+    out[DISTANCE] = scattered(mixed(start, np.uint64(16 + distance_class(distance))))
+    out[BETWEEN] = scattered(mixed(mixed(start, np.uint64(64)), np.uint64(between)))
+    out[COUNTS] = scattered(mixed(start, np.uint64(128 + min(verbs, 3) * 4 + min(marks, 3))))
+
+
+@compiled
+def scattered(key: np.uint64) -> np.uint64:
+    """A key whose first bits are its place in a table; the sum of scattered keys is the scattered sum."""
+    return key * _MULTIPLIER
+
+
+@compiled
+def first_bits(key: np.uint64, bits: int) -> int:
+    """Where in a table of 2^bits the feature of a scattered key is."""
+    return int(key >> np.uint64(64 - bits))
 
 
 @compiled
 def place_of(key: np.uint64, bits: int) -> int:
     """Where in a table of 2^bits the feature of this key is."""
-    return int((key * _MULTIPLIER) >> np.uint64(64 - bits))
+    return first_bits(scattered(key), bits)

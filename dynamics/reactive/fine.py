@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dynamics.compile import compiled
 from dynamics.reactive.codes import FINE
-from dynamics.reactive.features import SIDE, Weights, mixed, place_of, template_table, word_shares
+from dynamics.reactive.features import SIDE, Weights, first_bits, mixed, scattered, template_table, word_shares
 
 _PROPERTIES = "u uw ue ues us uv uy ulr uvV uyY uev uey uel uer uekl uerq uwv uwy uVl uTkl uekv"
 TEMPLATES = template_table([(one, "", SIDE) for one in _PROPERTIES.split()])[0]
@@ -35,9 +35,9 @@ def tag_scores(
     """
     scores = np.zeros(choices.size)
     for c in range(choices.size):
-        salt = mixed(np.uint64(choices[c] + 1), np.uint64(7))
+        salt = scattered(mixed(np.uint64(choices[c] + 1), np.uint64(7)))
         for t in range(shares.size):
-            scores[c] += weights[place_of(shares[t] + salt, bits)]
+            scores[c] += weights[first_bits(shares[t] + salt, bits)]
     return scores
 
 
@@ -112,8 +112,8 @@ def fit_tags(
             for c in range(own.size):
                 slope = scores[c] - (1.0 if own[c] == right else 0.0)
                 if abs(slope) > 1e-3:
-                    salt = mixed(np.uint64(own[c] + 1), np.uint64(7))
+                    salt = scattered(mixed(np.uint64(own[c] + 1), np.uint64(7)))
                     for t in range(shares.shape[1]):
-                        p = place_of(shares[i, t] + salt, bits)
+                        p = first_bits(shares[i, t] + salt, bits)
                         squares[p] += slope * slope
                         weights[p] -= rate * slope / math.sqrt(squares[p])

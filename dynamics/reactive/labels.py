@@ -22,7 +22,7 @@ from dynamics.reactive.features import (
     SIDE,
     Weights,
     circumstances,
-    place_of,
+    first_bits,
     template_table,
     word_shares,
 )
@@ -69,28 +69,35 @@ def label_rows(
         marks += kinds[i] == _MARK
     circumstances(1 if h > d else 0, abs(h - d), between, verbs, marks, around)
     for t in range(rows.size):
-        rows[t] = place_of(heads[h, t] + dependents[d, t] + around[CIRCUMSTANCE[t]], bits)
+        rows[t] = first_bits(heads[h, t] + dependents[d, t] + around[CIRCUMSTANCE[t]], bits)
 
 
 @compiled
-def log_labels(rows: NDArray[np.int64], weights: Weights, scale: float, out: NDArray[np.float64]) -> None:
+def log_labels(
+    rows: NDArray[np.int64],
+    weights: Weights,
+    scale: float,
+    sums: NDArray[np.int32] | NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
     """Log-probabilities of the labels of one bond that is not ROOT's.
 
     Args:
         rows: [A] int64.
         weights: [R, L] float32, or int8 in units of scale.
         scale: nat.
+        sums: [L] room for sums of weights, int32 for those in eight bits, else float64.
         out: [L] float64, filled; -inf for label 0.
     """
-    out[:] = 0.0
+    sums[:] = 0
     for t in range(rows.size):
         row = weights[rows[t]]
-        for label in range(out.size):
-            out[label] += row[label]
+        for label in range(sums.size):
+            sums[label] += row[label]
     out[0] = -np.inf
     best = -np.inf
     for label in range(1, out.size):
-        out[label] *= scale
+        out[label] = sums[label] * scale
         best = max(best, out[label])
     whole = 0.0
     for label in range(1, out.size):
@@ -133,7 +140,7 @@ def fit_labels(
             if h == 0 or right == 0:
                 continue
             label_rows(h, d, heads, dependents, tags[begin:], kinds[begin:], bits, rows)
-            log_labels(rows, weights, 1.0, chances)
+            log_labels(rows, weights, 1.0, chances, chances)
             for label in range(1, chances.size):
                 slope = math.exp(chances[label]) - (1.0 if label == right else 0.0)
                 if abs(slope) > 1e-3:

@@ -10,14 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dynamics.reactive import arcs, fine
+from dynamics.reactive import fine
 from dynamics.reactive.codes import encode
 from dynamics.reactive.corpus import Inventory
 from dynamics.reactive.couplings import hashed_start
+from dynamics.reactive.reach import Charges, Reach, log_charges
 from dynamics.reactive.states import States, list_states
 
 # nat; the hashed couplings are stored as multiples of it.
 COUPLING_UNIT = 1.0 / 64.0
+# Which heads are left to a word while parsing, see `dynamics.reactive.reach.Reach`; chosen on held-out sentences.
+MOST, SPREAD, NEAR, FAR = 16, 5.5, 12, 4
 
 
 @dataclass(frozen=True)
@@ -95,25 +98,26 @@ class Model:
         tags = self.inventory.tags(upos)
         codes = encode(tokens, tags[1:])
         own = self.inventory
-        fine.tag_sentence(codes, tags, own.first, own.choices, own.fine_codes, self.tagger.weights, self.tagger.bits)
-        if xpos is not None:
-            own.give_fine_tags(codes, xpos)
+        if xpos is None or not own.give_fine_tags(codes, xpos):
+            table = self.tagger
+            fine.tag_sentence(codes, tags, own.first, own.choices, own.fine_codes, table.weights, table.bits)
+            if xpos is not None:
+                own.give_fine_tags(codes, xpos)
         return Encoded(codes, tags, own.kinds[tags])
 
-    def log_charges(self, sentence: Encoded) -> NDArray[np.float64]:
-        """[P, P] float64, log p(h | d) at [h, d]; -inf where no bond is possible."""
-        table = self.charges
-        scores: NDArray[np.float64] = arcs.log_charges(
-            *sentence, self.coarse.for_kernels(), table.weights, table.scale, table.bits, self.heads
-        )
-        return scores
+    @property
+    def reach(self) -> Reach:
+        """Which heads are left to a word while parsing."""
+        return Reach(MOST, SPREAD, NEAR, FAR)
 
-    def list_states(self, sentence: Encoded, charges: NDArray[np.float64]) -> States:
+    def log_charges(self, sentence: Encoded) -> Charges:
+        """The heads that each word may have, and how probable they are."""
+        charges: Any = log_charges(*sentence, self.coarse.for_kernels(), self.charges.for_kernels(), self.reach)
+        return Charges(*charges)
+
+    def list_states(self, sentence: Encoded, charges: Charges) -> States:
         """The states that each word may take."""
-        table = self.labels
-        listed: Any = list_states(
-            charges, *sentence, table.weights, table.scale, table.bits, self.heads, self.states, self.depth
-        )
+        listed: Any = list_states(charges, *sentence, self.labels.for_kernels(), self.states, self.depth)
         return States(*listed)
 
 

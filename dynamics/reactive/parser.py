@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from dynamics.parser import MalformedSentence, Parse, Parser, check_sentence, whole_steps
 from dynamics.reactive.couplings import Couplings
 from dynamics.reactive.model import Encoded, Model
-from dynamics.reactive.reaction import best_label, marginals, react, solve
+from dynamics.reactive.reach import Charges
+from dynamics.reactive.reaction import best_labels, bond_shares, react, solve
 from dynamics.reactive.states import States
 from dynamics.system import Trajectory
 
-# Operations for one pair or state in one step; logarithms of the sentence's length are left out.
-_PER_PAIR, _PER_STATE = 4.0, 30.0
+# Operations to feel along one link, and to move one state.
+_PER_LINK, _PER_STATE = 2.0, 30.0
 # What a bond outside the states has of its charge, and what no bond has.
 _FAINT, _LEAST = 1e-6, 1e-30
 
@@ -72,16 +73,17 @@ class ReactiveParser(Parser):
         Raises:
             MalformedSentence: no tokens, or not as many tags as tokens.
 
-        Cost: O(N^2) for the charges, O(steps * N) for the relaxation; O(N^3) where the tree needs a repair.
+        Cost: O(N) for the charges and for a step of the relaxation, apart from a small share in N log N;
+            O(N^2) where the tree needs a repair (O(N^3) at worst by Chu-Liu/Edmonds).
         """
         sentence = self._encode(tokens, upos, xpos)
         model, names = self.model, self.model.inventory.labels
         solved: tuple[Any, ...] = solve(
             *sentence, model.coarse.for_kernels(), model.charges.for_kernels(), model.labels.for_kernels(),
-            (model.heads, model.states, model.depth), model.constants, model.coupling_bits,
-            self._switches, self.stiffness, self.damping, self.tolerance, self.steps, model.decoder == "eisner", record,
+            model.reach, (model.states, model.depth), model.constants, model.coupling_bits,
+            self._switches, self._motion(self.steps), model.decoder == "eisner", record,
         )  # fmt: skip
-        heads, labels, whole, states, shares, energies, path, made, at_rest, pairs = solved
+        heads, labels, whole, states, shares, energies, path, made, at_rest, (links, moved) = solved
         return Parse(
             heads=heads,
             labels=tuple([names[label] for label in labels.tolist()]),
@@ -89,7 +91,7 @@ class ReactiveParser(Parser):
             steps=made,
             converged=at_rest,
             whole=whole,
-            flops=made * (_PER_PAIR * pairs + _PER_STATE * states.word.size),
+            flops=_PER_LINK * links + _PER_STATE * moved,
             trajectory=_trajectory(States(*states), shares, energies, path) if record else None,
         )
 
@@ -97,7 +99,8 @@ class ReactiveParser(Parser):
         self, tokens: Sequence[str], upos: Sequence[str], xpos: Sequence[str] | None = None
     ) -> NDArray[np.float64]:
         """[P, P] float64 in nat, log p(head | word) at [head, word]: what a static decoder sees."""
-        return _for_decoders(self.model.log_charges(self._encode(tokens, upos, xpos)))
+        charges = self.model.log_charges(self._encode(tokens, upos, xpos))
+        return _for_decoders(_square(charges, charges.score))
 
     def votes(
         self, tokens: Sequence[str], upos: Sequence[str], xpos: Sequence[str] | None = None
@@ -110,6 +113,20 @@ class ReactiveParser(Parser):
     ) -> NDArray[np.float64]:
         """[P, P] float64 in nat, log of the shares of all bonds after the relaxation."""
         return self._log_bonds(tokens, upos, xpos, self.steps)
+
+    def relax(self, sentence: Encoded, states: States, steps: int | None = None) -> NDArray[np.float64]:
+        """[M] float64, the populations of some states of a sentence at the end of a relaxation.
+
+        Args:
+            sentence, states: from `self.model.encode` and `self.model.list_states`.
+            steps: at most; without them, the parser's.
+        """
+        shares: NDArray[np.float64] = react(
+            states, sentence.codes, self.model.constants, self.model.sites, self.model.coupling_bits,
+            self._switches, self._motion(self.steps if steps is None else steps), False,
+        )[0]  # fmt: skip
+        last: NDArray[np.float64] = shares[-1]
+        return last
 
     def label(
         self, tokens: Sequence[str], upos: Sequence[str], heads: Sequence[int], xpos: Sequence[str] | None = None
@@ -127,11 +144,13 @@ class ReactiveParser(Parser):
         check_sentence(tokens, heads, "heads", Integral)
         if not all(0 <= head <= len(tokens) and head != place for place, head in enumerate(heads, 1)):
             raise MalformedSentence(f"the heads are {list(heads)}, expected 0..{len(tokens)}, and no word its own")
-        table, names = self.model.labels, self.model.inventory.labels
-        return tuple(
-            names[best_label(int(head), place, *sentence, table.weights, table.bits) if head else 0]
-            for place, head in enumerate(heads, 1)
-        )
+        above, labels = np.array(heads, np.int64), np.zeros(len(tokens), np.int64)
+        best_labels(above, above > 0, *sentence, self.model.labels.for_kernels(), labels)
+        names = self.model.inventory.labels
+        return tuple([names[label] for label in labels.tolist()])
+
+    def _motion(self, steps: int) -> tuple[float, float, float, int]:
+        return self.stiffness, self.damping, self.tolerance, steps
 
     def _encode(self, tokens: Sequence[str], upos: Sequence[str], xpos: Sequence[str] | None) -> Encoded:
         check_sentence(tokens, upos, "parts of speech")
@@ -145,12 +164,16 @@ class ReactiveParser(Parser):
         sentence = self._encode(tokens, upos, xpos)
         charges = self.model.log_charges(sentence)
         states = self.model.list_states(sentence, charges)
-        shares: NDArray[np.float64] = react(
-            states, sentence.codes, self.model.constants, self.model.sites, self.model.coupling_bits,
-            self._switches, self.stiffness, self.damping, self.tolerance, steps, False,
-        )[0]  # fmt: skip
-        bonds = marginals(states, shares[-1]) + _FAINT * np.exp(charges)
-        return _for_decoders(np.log(np.maximum(bonds, _LEAST)))
+        bonds = bond_shares(states, self.relax(sentence, states, steps), charges) + _FAINT * np.exp(charges.score)
+        return _for_decoders(_square(charges, np.log(np.maximum(bonds, _LEAST))))
+
+
+def _square(charges: Charges, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[P, P] float64 at [head, word], scores [P, K] of the bonds that charges name, -inf for all others."""
+    out = np.full((len(charges.kept), len(charges.kept)), -np.inf)
+    for word, count in enumerate(charges.kept.tolist()):
+        out[charges.head[word, :count], word] = scores[word, :count]
+    return out
 
 
 def _for_decoders(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamics.compile import compiled
-from dynamics.reactive.features import Weights, word_shares
+from dynamics.reactive.features import word_shares
 from dynamics.reactive.labels import DEPENDENT, DEPENDENT_SALT, HEAD, HEAD_SALT, label_rows, log_labels
+from dynamics.reactive.reach import Charges
 
 ROOT_SITE = 0
 
@@ -40,70 +41,70 @@ class States(NamedTuple):
 
 @compiled
 def list_states(
-    charges: NDArray[np.float64],
+    charges: Charges,
     codes: NDArray[np.uint64],
     tags: NDArray[np.int64],
     kinds: NDArray[np.int64],
-    weights: Weights,
-    scale: float,
-    bits: int,
-    most_heads: int,
-    most_states: int,
+    names: tuple[NDArray[np.int8], float, int],
+    most: int,
     depth: float,
 ) -> States:
     """The most probable states of every word.
 
     Args:
-        charges: [P, P] float64, log p(h | d).
+        charges: K heads of a word at most.
         codes, tags, kinds: of the sentence.
-        weights: [R, L] of the labels, in units of scale; R = 2^bits.
-        most_heads: a word is given at most.
-        most_states: likewise.
+        names: weights [R, L] of the labels, their scale, and log2 R.
+        most: that a word is given.
         depth: nat below the best state, from where on states are left out.
 
-    Cost: O(N^2) for the best heads, O(N) label look-ups.
+    Cost: O(N K) label look-ups.
     """
-    size, labels = charges.shape[0], weights.shape[1]
+    weights, scale, bits = names
+    counts, heads_left, scores = charges.kept, charges.head, charges.score
+    size, labels, most_heads = counts.size, weights.shape[1], heads_left.shape[1]
     heads, dependents = word_shares(codes, HEAD, HEAD_SALT), word_shares(codes, DEPENDENT, DEPENDENT_SALT)
-    rows, chances = np.empty(HEAD.shape[0], np.int64), np.empty(labels)
+    rows, sums, chances = np.empty(HEAD.shape[0], np.int64), np.empty(labels, np.int32), np.empty(labels)
     found_heads = np.empty(most_heads * labels, np.int64)
     found_sites = np.empty(most_heads * labels, np.int64)
     found_fits = np.empty(most_heads * labels)
     found = np.empty(most_heads * labels)
-    room = (size - 1) * most_states
+    room = (size - 1) * most
     first = np.zeros(size, np.int64)
     word, head, site = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
     charge, fit = np.empty(room), np.empty(room)
     total = 0
-    best_heads = np.empty(most_heads, np.int64)
+    order = np.empty(most_heads, np.int64)
+    found_charges = np.empty(most_heads * labels)
     for d in range(1, size):
         count = 0
-        for k in range(_best_heads(charges, d, depth, best_heads)):
-            h = best_heads[k]
+        for k in range(_by_charge(scores[d, : counts[d]], depth, order)):
+            h, own = heads_left[d, order[k]], scores[d, order[k]]
             if h == 0:
                 found_heads[count], found_sites[count], found_fits[count] = 0, ROOT_SITE, 0.0
-                found[count] = charges[0, d]
+                found[count] = found_charges[count] = own
                 count += 1
                 continue
             label_rows(h, d, heads, dependents, tags, kinds, bits, rows)
-            log_labels(rows, weights, scale, chances)
+            log_labels(rows, weights, scale, sums, chances)
             for label in range(1, labels):
                 if chances[label] > -depth:
                     found_heads[count], found_sites[count] = h, (labels if h > d else 0) + label
-                    found_fits[count], found[count] = chances[label], charges[h, d] + chances[label]
+                    found_fits[count], found_charges[count] = chances[label], own
+                    found[count] = own + chances[label]
                     count += 1
         if count == 0:
             # Hundreds of labels can all be less probable than that.
             found_heads[0], found_sites[0] = h, (labels if h > d else 0) + np.argmax(chances)
-            found_fits[0] = chances.max()
-            found[0], count = charges[h, d] + found_fits[0], 1
+            found_fits[0], found_charges[0] = chances.max(), own
+            found[0], count = own + found_fits[0], 1
         limit = found[:count].max() - depth
-        for _ in range(min(count, most_states)):
+        for _ in range(min(count, most)):
             i = np.argmax(found[:count])
             if found[i] < limit:
                 break
             word[total], head[total], site[total] = d, found_heads[i], found_sites[i]
-            charge[total], fit[total] = charges[found_heads[i], d], found_fits[i]
+            charge[total], fit[total] = found_charges[i], found_fits[i]
             found[i] = -np.inf
             total += 1
         first[d] = total
@@ -111,20 +112,17 @@ def list_states(
 
 
 @compiled
-def _best_heads(charges: NDArray[np.float64], d: int, depth: float, best: NDArray[np.int64]) -> int:
-    """Fill in the most probable heads of a word, at most as many as there is room for; returns how many."""
-    count, top = 0, -np.inf
-    for h in range(charges.shape[0]):
-        top = max(top, charges[h, d] if h != d else -np.inf)
-    for h in range(charges.shape[0]):
-        if h == d or charges[h, d] < top - depth:
-            continue
-        k = min(count, best.size - 1)
-        if count == best.size and charges[h, d] <= charges[best[k], d]:
-            continue
-        while k > 0 and charges[best[k - 1], d] < charges[h, d]:
-            best[k] = best[k - 1]
-            k -= 1
-        best[k] = h
-        count = min(count + 1, best.size)
+def _by_charge(scores: NDArray[np.float64], depth: float, order: NDArray[np.int64]) -> int:
+    """Fill in the places of the scores that are not deeper than depth below the best, best first; returns how many."""
+    count, least = 0, -np.inf
+    for i in range(scores.size):
+        least = max(least, scores[i] - depth)
+    for i in range(scores.size):
+        if scores[i] >= least:
+            k = count
+            while k > 0 and scores[order[k - 1]] < scores[i]:
+                order[k] = order[k - 1]
+                k -= 1
+            order[k] = i
+            count += 1
     return count

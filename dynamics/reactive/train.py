@@ -26,6 +26,7 @@ from dynamics.reactive import arcs, fine, labels
 from dynamics.reactive.corpus import Corpus, Inventory, pack, take_inventory
 from dynamics.reactive.couplings import CHARGE, FIT, Couplings, hashed_start
 from dynamics.reactive.model import Model, Table, as_stored, in_eight_bits
+from dynamics.reactive.reach import Reach, log_charges
 from dynamics.reactive.reaction import crosses
 from dynamics.reactive.states import States, list_states
 from dynamics.reactive.store import save
@@ -220,10 +221,9 @@ def _fit_tables(corpus: Corpus, inventory: Inventory, chosen: NDArray[np.int64],
 def _states_of(corpus: Corpus, s: int, tables: _Tables, settings: Settings) -> States:
     begin, end = corpus.starts[s : s + 2]
     sentence = corpus.codes[begin:end], corpus.tags[begin : end - 1], corpus.kinds[begin : end - 1]
-    scores = arcs.log_charges(*sentence, tables.coarse.for_kernels(), *tables.charges.for_kernels(), settings.heads)
-    listed: Any = list_states(
-        scores, *sentence, *tables.labels.for_kernels(), settings.heads, settings.states, settings.depth
-    )
+    reach = Reach(settings.heads, np.inf, corpus.starts[-1], 0)
+    scores = log_charges(*sentence, tables.coarse.for_kernels(), tables.charges.for_kernels(), reach)
+    listed: Any = list_states(scores, *sentence, tables.labels.for_kernels(), settings.states, settings.depth)
     return States(*listed)
 
 

@@ -155,7 +155,7 @@ def fit_sentence(
         constants, squares: [V] float32, changed.
     """
     siblings, upbonds, crossing, root, votes = switches
-    pairs, kinds = list_pairs(states, siblings, upbonds)
+    pairs, kinds = list_pairs(states, siblings, upbonds, np.ones(states.word.size), 0.0, states.first.size)
     strength = strengths(states, pairs, kinds, codes, constants, sites, bits)
     bare = bare_fields(states, codes, constants, sites, bits, votes)
     k = float(constants[CROSSING]) if crossing else 0.0

@@ -11,11 +11,11 @@ from dynamics.reactive.bonds import (
     add_root,
     bond_orders,
     coupled_field,
-    free_energy,
+    list_crossings,
     populations,
-    relax,
 )
 from dynamics.reactive.couplings import SIBLINGS, UPBONDS, bare_fields, list_pairs, pair_places, strengths
+from dynamics.reactive.relaxation import free_energy, link, relax
 from dynamics.reactive.states import States
 from dynamics.reactive.unroll import unrolled_gradient
 
@@ -31,9 +31,19 @@ def random_states(seed, words=7, per_word=4):
     return States(first, word, head, site, rng.normal(size=word.size), rng.normal(size=word.size)), rng
 
 
+def all_pairs(states, siblings=True, upbonds=True):
+    return list_pairs(states, siblings, upbonds, np.zeros(states.word.size), 0.0, 99)
+
+
 def coupled(states, rng):
-    pairs, _ = list_pairs(states, True, True)
+    pairs, _ = all_pairs(states)
     return pairs, rng.normal(size=len(pairs))
+
+
+def linked(states, pairs, strength, crossing):
+    """Links of all pairs and of all crossings that are not ROOT's."""
+    crossed = list_crossings(states, np.zeros(states.word.size), 0.0, 99)
+    return link(states.word.size, pairs, strength, crossed, crossing)
 
 
 @pytest.mark.parametrize("words", [1, 2, 7, 20])
@@ -62,7 +72,7 @@ def test_root_has_room_for_one():
 
 def test_pairs_are_siblings_and_chains():
     states, _ = random_states(5)
-    pairs, kinds = list_pairs(states, True, True)
+    pairs, kinds = all_pairs(states)
     found = {(int(i), int(j), int(kind)) for (i, j), kind in zip(pairs, kinds, strict=True)}
     expected = set()
     for i, j in itertools.permutations(range(states.word.size), 2):
@@ -72,8 +82,37 @@ def test_pairs_are_siblings_and_chains():
             expected.add((i, j, 1))
     assert found == expected
     assert len(pairs) == len(expected)
-    assert set(list_pairs(states, False, True)[1]) == {1}
-    assert set(list_pairs(states, True, False)[1]) == {0}
+    assert set(all_pairs(states, siblings=False)[1]) == {1}
+    assert set(all_pairs(states, upbonds=False)[1]) == {0}
+
+
+def test_faint_pairs_and_far_siblings_feel_nothing():
+    states, rng = random_states(6)
+    shares = rng.random(states.word.size)
+    pairs, kinds = all_pairs(states)
+    firm = np.maximum(shares[pairs[:, 0]], shares[pairs[:, 1]]) >= 0.6
+    near = (kinds == 1) | (np.abs(states.word[pairs[:, 0]] - states.word[pairs[:, 1]]) <= 2)
+    some, _ = list_pairs(states, True, True, shares, 0.6, 2)
+    assert 0 < len(some) < len(pairs)
+    assert sorted(map(tuple, some)) == sorted(map(tuple, pairs[firm & near]))
+
+
+@pytest.mark.parametrize(("firm", "longest"), [(0.0, 99), (0.5, 99), (0.5, 3)])
+def test_listed_crossings_are_those_that_one_counts(firm, longest):
+    states, rng = random_states(7, words=12)
+    shares = rng.random(states.word.size)
+    spans = [(min(h, d), max(h, d)) for h, d in zip(states.head, states.word, strict=True)]
+    expected = {
+        (i, j)
+        for (i, (a, b)), (j, (c, d)) in itertools.combinations(enumerate(spans), 2)
+        if (a < c < b < d or c < a < d < b)
+        and min(a, c) > 0
+        and max(b - a, d - c) <= longest
+        and max(shares[i], shares[j]) >= firm
+    }
+    found = [tuple(sorted(pair)) for pair in list_crossings(states, shares, firm, longest).tolist()]
+    assert set(found) == expected
+    assert len(found) == len(expected) > 10
 
 
 def test_fields_are_minus_the_gradient_of_the_energy():
@@ -122,28 +161,52 @@ def test_slopes_of_the_unrolled_loss(steps):
     assert by_root == pytest.approx(slope, abs=1e-7)
 
 
+def relaxed(states, bare, links, root, tolerance, steps):
+    shares, energies = np.empty((steps + 1, bare.size)), np.empty(steps + 1)
+    nowhere = np.zeros((0, states.first.size, 3))
+    made, at_rest, used, moved = relax(states, bare, links, root, 0.0, 0.5, tolerance, steps, shares, energies, nowhere)
+    return shares[: made + 1], energies[: made + 1], at_rest, used, moved
+
+
 def test_rest_is_where_populations_follow_their_own_field():
     states, rng = random_states(4)
+    states.head[states.head == 0] = states.word[states.head == 0] % 7 + 1
     pairs, strength = coupled(states, rng)
     strength *= 0.3
-    bare, shares, energies = rng.normal(size=states.word.size), np.empty((201, states.word.size)), np.empty(201)
-    made, at_rest = relax(
-        states, bare, pairs, strength, 0.2, 0.3, 0.0, 0.5, 1e-9, 200, shares, energies, np.zeros((0, 8, 3))
-    )
+    bare = rng.normal(size=states.word.size)
+    shares, energies, at_rest, _, _ = relaxed(states, bare, linked(states, pairs, strength, 0.2), 0.3, 1e-9, 200)
     assert at_rest
-    assert made < 200
+    assert len(shares) < 201
     felt, again = np.empty(bare.size), np.empty(bare.size)
-    coupled_field(states, pairs, strength, *bond_orders(states), 0.2, 0.3, shares[made], felt)
+    coupled_field(states, pairs, strength, *bond_orders(states), 0.2, 0.3, shares[-1], felt)
     populations(states.first, bare + felt, again)
-    np.testing.assert_allclose(again, shares[made], atol=1e-8)
-    assert energies[made] < energies[0]
+    np.testing.assert_allclose(again, shares[-1], atol=1e-8)
+    assert energies[-1] < energies[0]
+
+
+def test_words_at_rest_are_left_alone_and_it_does_not_show():
+    states, rng = random_states(8, words=60)
+    states.head[:] = np.clip(states.word + rng.choice([-2, -1, 1, 2], states.word.size), 1, 60)
+    states.head[states.head == states.word] -= 1
+    pairs, strength = coupled(states, rng)
+    bare, links = rng.normal(size=states.word.size), linked(states, pairs, 0.5 * strength, 0.2)
+    # Most words have made up their minds.
+    bare[states.first[10:-1]] += 15.0
+    lazy, energies, at_rest, used, _ = relaxed(states, bare, links, 0.3, 1e-2, 100)
+    steps = len(lazy) - 1
+    every, exact, _, all_used, moved = relaxed(states, bare, links, 0.3, 0.0, steps)
+    assert at_rest
+    assert used < 0.8 * all_used
+    assert moved == steps * bare.size
+    np.testing.assert_allclose(lazy[-1], every[-1], atol=2e-3)
+    assert energies[-1] == pytest.approx(exact[-1], abs=2e-3)
 
 
 def test_a_strength_is_the_sum_of_its_constants():
     model, one = small_model(), small_treebank()[0]
     sentence = model.encode(one.tokens, one.upos)
     states = model.list_states(sentence, model.log_charges(sentence))
-    pairs, kinds = list_pairs(states, True, True)
+    pairs, kinds = all_pairs(states)
     out = strengths(states, pairs, kinds, sentence.codes, model.constants, model.sites, model.coupling_bits)
     places = np.empty(max(SIBLINGS, UPBONDS), np.int64)
     for b in range(0, len(pairs), 7):

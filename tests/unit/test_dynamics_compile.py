@@ -27,6 +27,22 @@ def test_compiled_code_is_kept_where_a_folder_can_be_written(tmp_path) -> None:
     assert not list(package.rglob("*.nbc"))
 
 
+def test_compiled_code_is_renewed_when_any_module_changes(tmp_path) -> None:
+    package = copied(tmp_path)
+    code = "import numpy; from dynamics.arborescence import is_tree; print(is_tree(numpy.array([0, 1])))"
+
+    def saved() -> bool:
+        done = python(code, tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "kept"), NUMBA_DEBUG_CACHE="1")
+        assert done.stdout.strip().endswith("True"), done.stderr
+        return "data saved" in done.stdout
+
+    assert saved()
+    assert not saved()
+    with (package / "forces.py").open("a") as file:
+        file.write("# changed\n")
+    assert saved()
+
+
 def test_a_read_only_installation_without_a_home_warns_once_and_parses(tmp_path) -> None:
     # A file where the folder should be stops a superuser too, whom permissions do not stop.
     (copied(tmp_path) / "__pycache__").touch()
