@@ -19,15 +19,23 @@ from feasibility.environment import ROOT
 from feasibility.harness import DataRecord, Track
 from feasibility.lm.data import Corpus
 from feasibility.lm.evaluate import Scores, evaluate
-from feasibility.lm.model import LanguageModel, ModelConfig, Plan
+from feasibility.lm.model import LanguageModel, Mixer, ModelConfig, Plan
 from feasibility.lm.patterns import Pattern, Spec, fit, make_pattern, sample_chunks
-from feasibility.lm.train import Batches, MakePlan, TrainConfig, train
+from feasibility.lm.train import Batches, MakePlan, TrainConfig, TrainingStep, train
 from sparse_attn import ClassRules, plan_classes
 from sparse_attn.api import Backend
 
 SAMPLE = ROOT / "feasibility" / "data" / "novels-sample.npz"
 HEADLINE = "predetermined/64"
-CAUSAL = (HEADLINE, "distributional/64", "log-sparse", "window", "sinks", "separators")
+# Bond rules in every mode, with every kind of edge, bounds, and heads in groups.
+MODES = (
+    "original/full", "original/pos_only", "original/features_only", "original/none", "original/full/soft",
+    "original/pos_only/escape+window", "bonds/full+valence", "bonds/features_only/soft", "window|predetermined/64",
+)  # fmt: skip
+CAUSAL = (
+    HEADLINE, "distributional/64", "log-sparse", "window", "sinks", "separators", "dilated", "linear",
+    "original/full", "bonds/full/soft", "original/pos_only/escape+window", "window|predetermined/64",
+)  # fmt: skip
 # At twice this rate the loss curves of one function part by rounding alone (docs/language_model.md).
 BATCH, RATE = 4, 2e-3
 # So much, relatively, is changed in the weights to see how far rounding alone carries a run.
@@ -50,11 +58,12 @@ class Lab:
     seed: int
     ids: dict[str, Tensor] = field(repr=False)
 
-    def model(self, seed: int, backend: Backend = "auto") -> LanguageModel:
+    def model(self, seed: int, backend: Backend = "auto", mixer: Mixer = "attention") -> LanguageModel:
         """A fresh model of 0.24 million parameters."""
         torch.manual_seed(seed)
         vocab = len(self.corpus.vocab)
-        return LanguageModel(ModelConfig(vocab, WIDTH, LAYERS, HEADS, max_length=self.length, backend=backend))
+        sizes = ModelConfig(vocab, WIDTH, LAYERS, HEADS, max_length=self.length, backend=backend, mixer=mixer)
+        return LanguageModel(sizes)
 
     def batches(self, seed: int) -> Batches:
         """The train part in the order of a seed."""
@@ -83,7 +92,9 @@ def config_of(steps: int, seed: int) -> TrainConfig:
     return TrainConfig(steps, RATE, warmup=max(1, steps // 10), seed=seed, log_every=1)
 
 
-def backend_losses(lab: Lab, pattern: Pattern, backend: Backend, steps: int, jitter: float = 0.0) -> dict[int, float]:
+def backend_losses(
+    lab: Lab, pattern: Pattern, backend: Backend, steps: int, jitter: float = 0.0, of: int | None = None
+) -> dict[int, float]:
     """The loss of every step of one and the same training, its attention computed by a backend.
 
     Args:
@@ -92,18 +103,34 @@ def backend_losses(lab: Lab, pattern: Pattern, backend: Backend, steps: int, jit
         backend: of `class_attention`.
         steps: of training.
         jitter: the weights are multiplied by 1 + jitter * normal noise before the first step.
+        of: as many steps as the learning rate is planned for, of which `steps` are made; all of them by default.
     """
     model = lab.model(lab.seed, backend)
     generator = torch.Generator().manual_seed(lab.seed)
     with torch.no_grad():
         for weights in model.parameters():
             weights.mul_(1 + jitter * torch.randn(weights.shape, generator=generator))
-    make_plan = None if pattern.rules is None else pattern.plan
-    return train(model, lab.batches(lab.seed), config_of(steps, lab.seed), make_plan=make_plan).losses
+    batches = lab.batches(lab.seed)
+    config, losses = config_of(steps if of is None else of, lab.seed), {}
+    run = TrainingStep(model, config)
+    for step in range(steps):
+        inputs, targets, *_ = batches[step]
+        run(step, inputs, targets, None if pattern.make_plan is None else pattern.make_plan(inputs))
+        total, count = run.sums.tolist()
+        run.sums.zero_()
+        losses[step + 1] = total / count
+    return losses
+
+
+def mode_gap(lab: Lab, name: str, steps: int) -> float:
+    """The largest relative difference in loss between sparse attention and the dense mask under a pattern."""
+    pattern = make_pattern(Spec(name, window=8, valence=1), lab.corpus.tables, lab.length)
+    sparse, mask = (backend_losses(lab, pattern, backend, steps) for backend in ("auto", "reference"))
+    return largest_gap(sparse, mask)
 
 
 def largest_gap(one: dict[int, float], other: dict[int, float]) -> float:
-    """The largest relative difference of two loss curves."""
+    """The largest relative difference of two loss curves, over the steps that the first has."""
     return max(abs(one[step] - other[step]) / abs(other[step]) for step in one)
 
 
@@ -139,7 +166,7 @@ class _Broken:
     def __init__(self, batches: Batches, at: int) -> None:
         self._batches, self._at = batches, at
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, step: int) -> tuple[Tensor, ...]:
         if step == self._at:
             raise _PowerCut
         return self._batches[step]
@@ -153,14 +180,15 @@ def changed_rows(lab: Lab, cuts: list[int]) -> tuple[int, int, int]:
     """
     tokens = sample_chunks(lab.corpus.ids["dev"], lab.length, 2)
     generator = torch.Generator().manual_seed(lab.seed)
-    model = lab.model(lab.seed).eval()
+    attention, linear = (lab.model(lab.seed, mixer=mixer).eval() for mixer in ("attention", "linear"))
     changed = peeked = rows = 0
     for name in CAUSAL:
         pattern = make_pattern(Spec(name, window=8, valence=1), lab.corpus.tables, lab.length)
         for cut in cuts:
             redrawn = _redrawn(tokens, cut, len(lab.corpus.vocab), generator)
+            model = linear if pattern.mixer == "linear" else attention
             changed += _differences(model, pattern.plan, tokens, redrawn, cut)
-            peeked += _differences(model, _peeking, tokens, redrawn, cut)
+            peeked += _differences(attention, _peeking, tokens, redrawn, cut)
             rows += len(tokens) * (cut + 1)
     return changed, peeked, rows
 
@@ -187,7 +215,7 @@ def small_scores(lab: Lab, patterns: list[Pattern], steps: int, seeds: int, trac
     found: dict[str, list[Scores]] = {pattern.spec.name: [] for pattern in patterns}
     runs = [(pattern, lab.seed + place) for place in range(seeds) for pattern in patterns]
     for pattern, seed in track(runs, "training"):
-        make_plan = None if pattern.rules is None else pattern.plan
+        make_plan = pattern.make_plan
         model = lab.model(seed)
         train(model, lab.batches(seed), config_of(steps, seed), make_plan=make_plan)
         text = lab.ids["test"][: 40 * lab.length]

@@ -145,8 +145,11 @@ def compare(one: list[Scores], other: list[Scores], seed: int = 0) -> Metric:
     seeds, chunks = differences.shape
     chunk = generator.integers(0, chunks, (RESAMPLES, chunks))
     drawn = generator.integers(0, seeds, (RESAMPLES, seeds))
-    by_seed = np.stack([difference[chunk].sum(1) for difference in differences])
-    means = by_seed[drawn, np.arange(RESAMPLES)[:, None]].sum(1) / (seeds * tokens[chunk].sum(1))
+    # How often each chunk was drawn in each resample.
+    counts = np.bincount((chunk + chunks * np.arange(RESAMPLES)[:, None]).ravel(), minlength=RESAMPLES * chunks)
+    times = counts.reshape(RESAMPLES, chunks).astype(np.float64)
+    by_seed = times @ differences.T
+    means = np.take_along_axis(by_seed, drawn, axis=1).sum(1) / (seeds * (times @ tokens))
     value = float(differences.sum() / (seeds * tokens.sum()))
     low, high = (float(x) for x in np.percentile(means, [2.5, 97.5]))
     method = f"pigeonhole bootstrap over {chunks} chunks and {seeds} training seeds"

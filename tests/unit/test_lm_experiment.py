@@ -13,7 +13,7 @@ import torch
 
 from feasibility.environment import ROOT
 from feasibility.harness import Metric
-from feasibility.language_model_figures import difference_chart, position_chart
+from feasibility.language_model_figures import difference_chart, position_chart, step_chart
 from feasibility.language_model_measure import (
     CAUSAL,
     HEADLINE,
@@ -21,11 +21,23 @@ from feasibility.language_model_measure import (
     backend_losses,
     changed_rows,
     largest_gap,
+    mode_gap,
     open_lab,
     resume_gap,
     sample_record,
 )
-from feasibility.language_model_record import by_position, difference, keep, read_record
+from feasibility.language_model_record import (
+    TARGETS,
+    by_position,
+    difference,
+    in_percent,
+    keep,
+    read_record,
+    read_steps,
+    steps_to,
+    time_to_target,
+)
+from feasibility.language_model_recorded import caveats, held_out, whole_steps
 from feasibility.lm.controls import SCHEMA
 from feasibility.lm.patterns import Spec
 
@@ -63,9 +75,10 @@ def record(tmp_path: Path) -> Path:
     over = {"dense": (0.0, 0.0), "a": (0.01, -0.02), "b": (-0.01, -0.01), "r0": (0.02, 0.03), "r1": (0.02, 0.05)}
     lines = [line(name, seed, dict(zip(HARD, o, strict=True))) for name, o in over.items() for seed in (0, 1)]
     bad = dict.fromkeys(HARD, 9.0)
+    # Rates that are worse on dev at the first seed do not count, nor do runs that only chose one.
     lines += [line("r1", 2, bad), line("a", 0, bad, tuning=True), line("b", 0, bad, rate=2.0)]
     (tmp_path / "runs.jsonl").write_text("".join(json.dumps(one) + "\n" for one in lines))
-    assert keep(tmp_path / "runs.jsonl", 1.0, tmp_path / "record.xz") == len(lines) - 2
+    assert keep(tmp_path / "runs.jsonl", tmp_path / "record.xz") == len(lines) - 2
     return tmp_path / "record.xz"
 
 
@@ -83,8 +96,9 @@ def test_draws_of_one_kind_count_as_their_mean_over_shared_seeds(record: Path) -
 
 
 def test_a_record_of_another_schema_is_named(record: Path, tmp_path: Path) -> None:
-    (tmp_path / "runs.jsonl").write_text(json.dumps({"schema": "other", "is_tuning": False, "rate": 1.0}) + "\n")
-    keep(tmp_path / "runs.jsonl", 1.0, tmp_path / "bad.xz")
+    other = line("dense", 0, dict.fromkeys(HARD, 0.0)) | {"schema": "other"}
+    (tmp_path / "runs.jsonl").write_text(json.dumps(other) + "\n")
+    keep(tmp_path / "runs.jsonl", tmp_path / "bad.xz")
     with pytest.raises(ValueError, match=r"bad.xz does not have the schema asa.lm-run.v1"):
         read_record(tmp_path / "bad.xz")
 
@@ -108,17 +122,82 @@ def test_rows_change_only_where_classes_look_ahead(lab: Lab) -> None:
     assert rows == len(CAUSAL) * 2 * (1 + 21 + 41)
 
 
+def test_every_mode_is_the_dense_mask(lab: Lab) -> None:
+    assert mode_gap(lab, "original/full/soft", 2) < 1e-5
+    assert mode_gap(lab, "window|predetermined/64", 2) < 1e-5
+
+
+def test_steps_to_a_target_lie_between_entries() -> None:
+    losses = {"losses": {"50": 7.0, "100": 5.0, "150": 4.0}}
+    assert steps_to(losses, 4.5) == 125
+    assert steps_to(losses, 7.5) == 50
+    assert steps_to(losses, 3.9) == float("inf")
+
+
+def test_time_to_target_is_paired_by_seed() -> None:
+    def at(step: int, seed: int) -> dict[str, Any]:
+        return line("x", seed, dict.fromkeys(HARD, 0.0)) | {"losses": {"0": 5.0, str(step): 4.0}}
+
+    runs = {"x": {0: at(90, 0), 1: at(80, 1)}, "dense": {0: at(100, 0), 1: at(100, 1), 2: at(10, 2)}}
+    found = time_to_target(runs, "x", "dense", 4.0)
+    assert found is not None
+    assert found.value == pytest.approx(15.0)
+    assert found.n == 2
+    assert found.ci95[0] < 0 < found.ci95[1]
+    assert time_to_target(runs, "x", "dense", 3.0) is None
+
+
+def test_nats_as_perplexity() -> None:
+    found = in_percent(Metric(0.01, "nats", 5, (-0.01, 0.02), "m"))
+    assert found.value == pytest.approx(1.005, abs=1e-3)
+    assert found.ci95 == pytest.approx((-0.995, 2.02), abs=1e-3)
+
+
+def test_whole_steps_are_compared_length_by_length() -> None:
+    def row(way: str, n: int, ms: float, peak: int) -> dict[str, Any]:
+        return {"way": way, "n": n, "ms": ms, "p20": ms - 1, "p80": ms + 1, "steps": 9, "peak_mb": peak}
+
+    rows = [row("dense", 8, 20, 100), row("typed", 8, 10, 90), row("dense", 16, 40, 100), row("typed", 16, 10, 110)]
+    metrics, baselines = whole_steps({"rows": [*rows, {"way": "typed", "n": 32, "error": "no memory"}]})
+    assert metrics["step_speedup_8"].value == 2
+    assert metrics["step_speedup_16"].ci95 == (39 / 11, 41 / 9)
+    assert metrics["step_memory"].value == pytest.approx(110)
+    assert baselines["dense"].keys() == metrics.keys()
+
+
 def test_the_shipped_record_holds_runs_that_may_be_compared() -> None:
-    lines = [one for seeds in read_record().values() for one in seeds.values()]
-    assert len({(one["rate"], one["steps"], one["parameters"], len(one["test"]["nats"])) for one in lines}) == 1
+    runs = read_record()
+    lines = [one for seeds in runs.values() for one in seeds.values()]
+    assert len({(one["steps"], one["parameters"], len(one["test"]["nats"])) for one in lines}) == 1
+    assert all(len({one["rate"] for one in seeds.values()}) == 1 for seeds in runs.values())
+    assert all(len(seeds) >= 3 for seeds in runs.values())
     for one in lines:
         total = sum(one["test"]["nats"]) / (len(one["test"]["nats"]) * one["test"]["tokens"])
         assert one["test"]["per_token"] == pytest.approx(total, abs=1e-6)
+    metrics, _ = held_out(runs)
+    assert metrics["nats_over_window"].value == pytest.approx(
+        metrics["nats_over_dense"].value - metrics["window_nats_over_dense"].value
+    )
+    assert all(f"window_steps_saved_to_{target:g}" in metrics for target in TARGETS)
+    assert "3 are left out" in " ".join(caveats(runs))
 
 
-def test_the_shipped_record_comes_from_the_published_runs(tmp_path: Path) -> None:
-    keep(ROOT / "benchmarks" / "results" / "lm_controls.h200.jsonl", 1e-3, tmp_path / "record.xz")
-    assert read_record(tmp_path / "record.xz") == read_record()
+@pytest.mark.parametrize(
+    ("record", "published"), [("controls", "lm_controls.h200.jsonl"), ("steps", "lm_steps.h200.json")]
+)
+def test_the_shipped_records_are_the_published_ones(record: str, published: str, tmp_path: Path) -> None:
+    path = ROOT / "benchmarks" / "results" / published
+    if record == "controls":
+        keep(path, tmp_path / "record.xz")
+        assert read_record(tmp_path / "record.xz") == read_record()
+    else:
+        assert read_steps(path) == read_steps()
+
+
+def test_steps_of_another_schema_are_named(tmp_path: Path) -> None:
+    (tmp_path / "steps.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"steps.json does not have the schema asa.lm-steps.v1"):
+        read_steps(tmp_path / "steps.json")
 
 
 def test_the_sample_says_what_it_is() -> None:
@@ -141,3 +220,10 @@ def test_charts_name_every_pattern() -> None:
     assert all(f"{name}  (12)" in chart for name in metrics)
     assert chart == difference_chart(metrics, dict.fromkeys(metrics, 12.0))
     assert "separators" in position_chart({"separators": [0.1] * 4}, 64)
+
+
+def test_the_chart_of_steps_names_both_ways() -> None:
+    rows = [{"way": way, "n": n, "ms": 9.0, "p20": 8.0, "p80": 10.0} for way in ("dense", "typed") for n in (4, 8)]
+    chart = step_chart(rows)
+    assert "dense attention" in chart
+    assert "last of each class" in chart
