@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from feasibility.charts import GRID, INK, canvas, svg
+from feasibility.predetermined_embeddings_jobs import Found
 from feasibility.predetermined_embeddings_measure import Floats
-from feasibility.predetermined_embeddings_runs import Found
-from feasibility.predetermined_embeddings_statistics import crossed
+from feasibility.predetermined_embeddings_statistics import contrast
 
 # Okabe and Ito's colours: known beforehand, learned, both, and controls that know nothing of the words.
 KNOWN, LEARNED, BOTH, CONTROL = "#0072B2", "#D55E00", "#009E73", "#80868B"
@@ -57,7 +55,7 @@ def saved_chart(found: Found, tokens: Floats, sentences: int) -> str:
     """
     shown = [name.split("|")[0] for name in found if name.endswith("|excess")]
     learned = found["learned|excess"]
-    saved = {label: crossed((learned - found[f"{label}|excess"]) / tokens, tokens) for label in shown}
+    saved = {label: contrast(found, "learned", label, tokens) for label in shown}
     order = sorted(shown, key=lambda label: saved[label].mean)
     figure, (axes,) = canvas(7.6, 1.4 + 0.34 * len(order))
     axes.axvline(0.0, color=LEARNED, linewidth=1, linestyle=":")
@@ -74,40 +72,6 @@ def saved_chart(found: Found, tokens: Floats, sentences: int) -> str:
     axes.locator_params(axis="x", nbins=6)
     axes.grid(axis="x", color=GRID)
     axes.set_xlabel(f"nats a token saved against learned, {sentences:,} sentences")
-    return svg(figure)
-
-
-def data_chart(curve: Mapping[int, Found], tokens: Floats) -> str:
-    """Nats above the floor by number of sentences, logarithmic axes.
-
-    Args:
-        curve: sentences -> answers.
-        tokens: [T] of the test sentences.
-    """
-    from matplotlib.ticker import NullLocator
-
-    figure, (axes,) = canvas(7.0, 4.4)
-    looks = (("gaussian", CONTROL, "^", ":"), ("learned", LEARNED, "s", "-"), ("predetermined", KNOWN, "o", "-"))
-    values: list[float] = []
-    for label, colour, marker, line in looks:
-        key = f"{label}|excess"
-        means = {n: np.average(f[key] / tokens, axis=1, weights=tokens) for n, f in curve.items() if key in f}
-        every = [(n, float(value)) for n, row in means.items() for value in row]
-        axes.plot(*zip(*every, strict=True), marker, color=colour, alpha=0.35, markersize=4)
-        axes.plot(list(means), [row.mean() for row in means.values()], line, color=colour, marker=marker, linewidth=2,
-                  label=NAMES[label])  # fmt: skip
-        values += [value for _, value in every]
-    ticks = [t for t in TICKS if min(values) / 1.5 <= t <= 1.5 * max(values)]
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xticks(list(curve), [f"{size:,}" for size in curve])
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_minor_locator(NullLocator())
-    axes.grid(axis="y", color=GRID)
-    axes.set_xlabel("sentences to learn from")
-    axes.set_ylabel("nats a token above the floor")
-    figure.legend(frameon=False, loc="outside upper center", ncols=3)
     return svg(figure)
 
 

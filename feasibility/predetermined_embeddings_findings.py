@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from feasibility import predetermined_embeddings_more as more
 from feasibility.harness import Metric, exact, median_of
-from feasibility.predetermined_embeddings_measure import Floats, likeness
+from feasibility.predetermined_embeddings_jobs import Found
+from feasibility.predetermined_embeddings_measure import likeness
 from feasibility.predetermined_embeddings_protocol import Results
-from feasibility.predetermined_embeddings_runs import ARRIVALS, Found
-from feasibility.predetermined_embeddings_statistics import Estimate, crossed, data_multiplier, holm
+from feasibility.predetermined_embeddings_record import Record
+from feasibility.predetermined_embeddings_runs import ARRIVALS
+from feasibility.predetermined_embeddings_statistics import contrast, crossed, holm, labels, multiplier
 from feasibility.predetermined_embeddings_tables import features
 from feasibility.toy_world.grammar import build_world
 
 if TYPE_CHECKING:
     from feasibility.predetermined_embeddings import Config
 
+Baselines = dict[str, dict[str, float]]
 # Where the excess comes from: see `predetermined_embeddings_measure.excess`.
 PARTS = {"pos": "excess, part of speech", "class": "excess, class", "word": "excess, word"}
 # The roadmap's margin and the one that would mean something, as differences of log perplexity.
 MARGINS = {"20": (math.log(0.8), math.log(1.2)), "1": (math.log(0.99), math.log(1.01))}
 
 
-def contrast(found: Found, worse: str, better: str, tokens: Floats, part: str = "excess") -> Estimate:
-    """Excess, or a part of it, of one kind of model minus another's: nats a token, paired by seed and sentence."""
-    gap = found[f"{worse}|{part}"] - found[f"{better}|{part}"]
-    return crossed(gap / tokens, tokens)
-
-
 def metrics(config: Config, results: Results) -> dict[str, Metric]:
     """Everything that the criteria judge, and what is told beside it."""
-    few, main = results.groups[config.few, ""], results.groups[config.sentences, ""]
+    few, main = results.groups["few"], results.groups["many"]
     saved = {name: contrast(few, worse, better, results.tokens) for name, (worse, better) in _contrasts(few).items()}
     gap = contrast(main, "predetermined", "learned", results.tokens)
     answers = {
@@ -42,9 +42,10 @@ def metrics(config: Config, results: Results) -> dict[str, Metric]:
             f"saved_few_{name}": contrast(few, "learned", "predetermined", results.tokens, part).metric("nats")
             for name, part in PARTS.items()
         },
-        **_new_words(config, results),
-        **_new_pairs(config, results),
-        "data_multiplier": _multiplier(config, results),
+        **_new_words(results),
+        **_new_pairs(results),
+        "data_multiplier": multiplier(results.curve, results.tokens, config.few),
+        **more.metrics(config, results),
         "floor": exact(results.floor, "nats", len(results.tokens)),
         "excess": _level(main, "predetermined", results),
         "excess_few": _level(few, "predetermined", results),
@@ -80,8 +81,8 @@ def _level(found: Found, label: str, results: Results) -> Metric:
     return crossed(found[f"{label}|excess"] / results.tokens, results.tokens).metric("nats")
 
 
-def _new_words(config: Config, results: Results) -> dict[str, Metric]:
-    found = results.groups[config.unseen, "words"]
+def _new_words(results: Results) -> dict[str, Metric]:
+    found = results.groups["words"]
     known = found["predetermined|after"]
     learned = {name: found[f"learned_unknown|after, {name}"] for name in ("unknown", "class_mean", "ridge")}
     return {
@@ -91,8 +92,8 @@ def _new_words(config: Config, results: Results) -> dict[str, Metric]:
     }
 
 
-def _new_pairs(config: Config, results: Results) -> dict[str, Metric]:
-    found = results.groups[config.unseen, "pairs"]
+def _new_pairs(results: Results) -> dict[str, Metric]:
+    found = results.groups["pairs"]
     known = found["predetermined|auc"]
     return {
         "new_pairs_auc": crossed(known).metric(""),
@@ -100,24 +101,11 @@ def _new_pairs(config: Config, results: Results) -> dict[str, Metric]:
     }
 
 
-def _multiplier(config: Config, results: Results) -> Metric:
-    """Each seed has its own curve; their range is the interval."""
-    mean = {size: {label: np.average(found[f"{label}|excess"] / results.tokens, axis=1, weights=results.tokens)
-                   for label in ("learned", "predetermined")} for size, found in results.curve().items()}  # fmt: skip
-    ratios = [
-        data_multiplier({size: row["learned"][s] for size, row in mean.items()}, mean[config.few]["predetermined"][s],
-                        config.few)
-        for s in range(config.seeds)
-    ]  # fmt: skip
-    return Metric(float(np.median(ratios)), "x", config.seeds, (min(ratios), max(ratios)),
-                  f"median and range of {config.seeds} seeds")  # fmt: skip
-
-
 def baselines(config: Config, results: Results) -> dict[str, dict[str, float]]:
     """The same measures of everything else, so that every criterion is read beside what a random table does."""
     few, main = (
-        results.groups[size, ""] | {"counted trigrams|excess": results.counted[size]}
-        for size in (config.few, config.sentences)
+        results.groups[name] | {"counted trigrams|excess": results.counted[size]}
+        for name, size in (("few", config.few), ("many", config.sentences))
     )
     rows: dict[str, dict[str, float]] = {}
     for label in labels(main):
@@ -142,12 +130,13 @@ def baselines(config: Config, results: Results) -> dict[str, dict[str, float]]:
                 rows[label][f"saved_few_{name}"] = contrast(few, "learned", label, results.tokens, part).mean
                 rows[label][f"excess_few_{name}"] = float(few[f"{label}|{part}"].sum(1).mean() / results.tokens.sum())
     rows["half aligned"] = rows["predetermined, 0.5 aligned"]
-    _add_unseen(config, results, rows)
+    _add_unseen(results, rows)
+    more.add_baselines(results, rows)
     return rows
 
 
-def _add_unseen(config: Config, results: Results, rows: dict[str, dict[str, float]]) -> None:
-    words, pairs = results.groups[config.unseen, "words"], results.groups[config.unseen, "pairs"]
+def _add_unseen(results: Results, rows: dict[str, dict[str, float]]) -> None:
+    words, pairs = results.groups["words"], results.groups["pairs"]
     learned = {name: words[f"learned_unknown|after, {name}"] for name in ("unknown", "class_mean", "ridge")}
     for label in labels(words, "after"):
         after = words[f"{label}|after"]
@@ -166,42 +155,52 @@ def _add_unseen(config: Config, results: Results, rows: dict[str, dict[str, floa
         )
 
 
-def labels(found: Found, measure: str = "excess") -> list[str]:
-    """The kinds of model of a group."""
-    return [name.split("|")[0] for name in found if name.split("|")[1] == measure]
+def finding(config: Config, metrics: dict[str, Metric], baselines: Baselines, recorded: Record | None) -> str:
+    """What came out, in plain words; of the recorded run, too, where it is another."""
+    said = _said(config, metrics, baselines)
+    if recorded is None:
+        return said
+    full = _said(SimpleNamespace(**recorded.facts["config"]), recorded.metrics, recorded.baselines)
+    return f"{said} The whole protocol, recorded ({recorded.facts['verdict']}): {full[0].lower()}{full[1:]}"
 
 
-def finding(config: Config, metrics: dict[str, Metric], baselines: dict[str, dict[str, float]]) -> str:
-    """What came out, in plain words."""
-    gap, saved, rows = metrics["ppl_gap"], metrics["saved_few"], baselines
+def _said(config: Any, metrics: Mapping[str, Metric], rows: Baselines) -> str:
+    gap, saved = metrics["ppl_gap"], metrics["saved_few"]
     gains = {name: f"{rows[name]['saved_few']:+.3f}" for name in ("shuffled", "predetermined, misaligned", "world")}
     after = {name: f"{rows[name]['new_words_excess']:.2f}" for name in ("unknown", "class_mean", "ridge", "world")}
     return (
         f"From {config.sentences:,} sentences the predetermined table is {gap.value:+.1f} % from the learned one in "
-        f"perplexity, a random table {rows['gaussian']['ppl_gap']:+.1f} %, the same rows dealt out to other words "
-        f"{rows['shuffled']['ppl_gap']:+.1f} %; the roadmap allows 20 %. From {config.few:,} sentences it saves "
-        f"{saved.value:+.3f} nats a token [{saved.ci95[0]:+.3f}, {saved.ci95[1]:+.3f}] of the learned table's "
-        f"{rows['learned']['excess_few']:.3f} above the floor; shuffled {gains['shuffled']}, where it is wrong "
-        f"{gains['predetermined, misaligned']}, the grammar's own knowledge as a table {gains['world']}. After a word "
-        f"never seen it is {metrics['new_words_excess'].value:.2f} nats above the exact law; the row for unknown words "
-        f"{after['unknown']}, the mean of the part of speech {after['class_mean']}, a ridge map from the same "
-        f"coordinates to learned rows {after['ridge']}, the grammar's own knowledge {after['world']}. Pairs never "
-        f"seen: area under the curve {metrics['new_pairs_auc'].value:.2f}, learned "
-        f"{rows['learned']['new_pairs_auc']:.2f}, the grammar's own knowledge {rows['world']['new_pairs_auc']:.2f}."
+        f"perplexity, a random table {rows['gaussian']['ppl_gap']:+.1f} %; the roadmap allows 20 %. From "
+        f"{config.few:,} sentences it saves {saved.value:+.3f} nats a token [{saved.ci95[0]:+.3f}, "
+        f"{saved.ci95[1]:+.3f}] of the learned table's {rows['learned']['excess_few']:.3f} above the floor; shuffled "
+        f"{gains['shuffled']}, where it is wrong {gains['predetermined, misaligned']}, the grammar's own knowledge as "
+        f"a table {gains['world']}. After a word never seen it is {metrics['new_words_excess'].value:.2f} nats above "
+        f"the exact law; the row for unknown words {after['unknown']}, the mean of the part of speech "
+        f"{after['class_mean']}, a ridge map from the same coordinates to learned rows {after['ridge']}, the grammar's "
+        f"own knowledge {after['world']}. Pairs never seen: area under the curve {metrics['new_pairs_auc'].value:.2f}, "
+        f"learned {rows['learned']['new_pairs_auc']:.2f}, the grammar's own knowledge "
+        f"{rows['world']['new_pairs_auc']:.2f}."
     )
 
 
-def caveats(config: Config, results: Results) -> tuple[str, ...]:
+def caveats(config: Config, results: Results, recorded: Record | None) -> tuple[str, ...]:
     """What a reader needs in order not to be misled."""
     world = build_world()
     tuned = (
-        "was chosen for each condition among six, on dev sentences of a seed of its own"
+        "was chosen for each condition among six, on dev sentences of a seed of its own, once for few sentences and "
+        "once for many"
         if config.full
         else "is one for all conditions, found good for learned tables on dev sentences"
     )
+    told = () if recorded is None else (
+        f"What is said of the whole protocol was recorded ({recorded.facts['trained_on']}) and not repeated by this "
+        f"run: {recorded.facts['config']['seeds']} seeds, {recorded.facts['config']['layers']} layers of width "
+        f"{recorded.facts['config']['dim']}, recipes chosen for each condition. This run has {config.seeds} seeds, "
+        f"{config.layers} layers of width {config.dim} and reads {config.few:,} sentences {config.passes:g} times: its "
+        "models select less well than those, whatever their tables. The criteria are judged on this run alone.",
+    )  # fmt: skip
     return (
-        f"{config.seeds} seeds and a transformer of {config.layers} layers and width {config.dim}"
-        + ("." if config.full else "; the whole protocol, with 10 seeds and every control, is --full."),
+        *told,
         "The world's selection was written by hand by one who also knows the table, though not read off it: cosine of "
         f"coordinates and cosine of use in the world correlate with {likeness(features(world), world):.2f} (Spearman) "
         "over words of one part of speech.",

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+# Not scipy.stats, which takes longer to import than a small model to train.
+from scipy.special import bdtr, stdtr, stdtrit
+
 from feasibility.harness import Metric
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,18 +31,14 @@ class Estimate:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Student's interval."""
-        from scipy.stats import t
-
-        reach = float(t.ppf(0.5 + level / 2, self.freedom)) * self.error
+        reach = float(stdtrit(self.freedom, 0.5 + level / 2)) * self.error
         return self.mean - reach, self.mean + reach
 
     def p_above(self, bound: float) -> float:
         """One-sided p of the hypothesis that the true mean is at most this."""
-        from scipy.stats import t
-
         if self.error == 0.0:
             return 0.0 if self.mean > bound else 1.0
-        return float(t.sf((self.mean - bound) / self.error, self.freedom))
+        return float(stdtr(self.freedom, (bound - self.mean) / self.error))
 
     def p_two_sided(self) -> float:
         """p of the hypothesis that the true mean is 0."""
@@ -87,6 +88,30 @@ def crossed(values: ArrayLike, weights: ArrayLike | None = None) -> Estimate:
     return Estimate(float(by_seed.mean()), float(np.sqrt(square)), len(table) - 1, len(table))
 
 
+def contrast(found: Mapping[str, Floats], worse: str, better: str, tokens: Floats, part: str = "excess") -> Estimate:
+    """A sum of nats, such as the excess, of one kind of model minus another's: a token, paired by seed and sentence.
+
+    Args:
+        found: "label|measure" -> [S, T].
+        worse, better: labels.
+        tokens: [T].
+        part: the measure.
+    """
+    one, other = paired(found[f"{worse}|{part}"], found[f"{better}|{part}"])
+    return crossed((one - other) / tokens, tokens)
+
+
+def paired(one: Floats, other: Floats) -> tuple[Floats, Floats]:
+    """The rows of the seeds that both have: the first ones."""
+    seeds = min(len(one), len(other))
+    return one[:seeds], other[:seeds]
+
+
+def labels(found: Mapping[str, Floats], measure: str = "excess") -> list[str]:
+    """The kinds of model of a group that have this measure."""
+    return [name.split("|")[0] for name in found if name.split("|")[1] == measure]
+
+
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """p-values adjusted so that the chance of any false finding among them stays what it says. Source: Holm (1979)."""
     adjusted, running = {}, 0.0
@@ -112,3 +137,39 @@ def data_multiplier(curve: Mapping[int, float], excess: float, sentences: int) -
     logs = np.log(np.maximum(falling, 1e-9))
     found = np.interp(-math.log(max(excess, 1e-9)), -logs, np.log(sizes))
     return float(math.exp(found) / sentences)
+
+
+def multiplier(
+    curve: Mapping[int, Mapping[str, Floats]], tokens: Floats, sentences: int, label: str = "predetermined"
+) -> Metric:
+    """How many times the sentences a learned table needs for the excess of another; each seed has its own curve.
+
+    Args:
+        curve: sentences -> "label|excess" -> [S, T]; some sizes may have fewer seeds.
+        tokens: [T].
+        sentences: of the other table.
+        label: of the other table.
+
+    Returns: the median over seeds, between order statistics that hold it with 95 %, or in the range of all seeds where
+        they are too few for that.
+    """
+
+    def level(size: int, name: str) -> Floats:
+        return np.average(curve[size][f"{name}|excess"] / tokens, axis=1, weights=tokens)
+
+    learned, own = {size: level(size, "learned") for size in curve}, level(sentences, label)
+    ratios = [
+        data_multiplier({size: row[s] for size, row in learned.items() if s < len(row)}, float(own[s]), sentences)
+        for s in range(len(own))
+    ]
+    return _median(ratios, "x")
+
+
+def _median(values: list[float], unit: str) -> Metric:
+    """The median and the widest pair of order statistics that is needed for 95 %, or the range."""
+    ordered, n = sorted(values), len(values)
+    inner = [k for k in range(n // 2) if 1 - 2 * bdtr(k, n, 0.5) >= 0.95]
+    low = max(inner, default=0)
+    sure = 100 * (1 - 2 * float(bdtr(low, n, 0.5)))
+    return Metric(float(np.median(values)), unit, n, (ordered[low], ordered[n - 1 - low]),
+                  f"median of {n} seeds, {sure:.0f} % interval")  # fmt: skip

@@ -66,12 +66,12 @@ CONDITIONS = {
     "initialised": Condition("coordinates", scale=1.0),
     "adapter": Condition("coordinates", adapter=True),
     "gaussian": Condition("gaussian"),
-    "orthonormal": Condition("orthonormal"),
-    "binary": Condition("binary"),
+    "orthonormal": Condition("orthonormal", like="gaussian"),
+    "binary": Condition("binary", like="gaussian"),
     "shuffled": Condition("shuffled"),
-    "pos": Condition("pos"),
-    "ppmi": Condition("ppmi"),
-    "learned_rank": Condition(scale=1.0, rank=RANK),
+    "pos": Condition("pos", like="gaussian"),
+    "ppmi": Condition("ppmi", like="gaussian"),
+    "learned_rank": Condition(scale=1.0, rank=RANK, like="learned"),
     "learned_unknown": Condition(scale=1.0, unknown=0.05, like="learned"),
     **{f"without_{name}": Condition("coordinates", blocks=tuple(b for b in BLOCKS if b != name), like="predetermined")
        for name in BLOCKS},
@@ -201,10 +201,11 @@ def _balanced(blocks: tuple[str, ...] = BLOCKS) -> Floats:
 
 
 def balanced(words: Sequence[str], tags: Sequence[str], blocks: tuple[str, ...]) -> Floats:
-    """[W, axes] coordinates of words, each block centred and of total variance 1."""
+    """[W, axes] coordinates of words, each block centred and of total variance 1 (0 where all words are alike)."""
     parts = [coordinates.matrix(words, tags, (name,)) for name in blocks]
     centred = [part - part.mean(axis=0) for part in parts]
-    return np.hstack([part / np.sqrt(np.square(part).sum(axis=1).mean()) for part in centred])
+    spread = [np.sqrt(np.square(part).sum(axis=1).mean()) for part in centred]
+    return np.hstack([part / (size or 1.0) for part, size in zip(centred, spread, strict=True)])
 
 
 @cache

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from feasibility.predetermined_embeddings_statistics import Estimate, crossed, data_multiplier, holm
+from feasibility.predetermined_embeddings_statistics import (
+    Estimate,
+    contrast,
+    crossed,
+    data_multiplier,
+    holm,
+    multiplier,
+)
 
 
 def test_one_column_is_student_s_interval() -> None:
@@ -63,6 +70,22 @@ def test_the_data_multiplier_reads_the_curve_between_its_points() -> None:
     assert data_multiplier(curve, 1.0, 100) == pytest.approx(1.0)
     assert data_multiplier(curve, np.sqrt(0.1), 100) == pytest.approx(np.sqrt(10))
     assert data_multiplier(curve, 0.01, 100) == pytest.approx(10.0), "beyond the curve its end counts"
+
+
+def test_the_multiplier_of_several_seeds_is_their_median() -> None:
+    steep, flat = np.array([[1.0, 3.0], [1.0, 3.0], [1.0, 3.0]]), np.array([[0.1, 0.3]] * 3)
+    better = np.array([[1.0, 3.0], [0.1, 0.3], [0.1, 0.3]])
+    curve = {100: {"learned|excess": steep, "predetermined|excess": better}, 1_000: {"learned|excess": flat,
+             "predetermined|excess": flat}}  # fmt: skip
+    found = multiplier(curve, np.array([1.0, 3.0]), 100)
+    assert found.value == pytest.approx(10.0)
+    assert found.ci95 == pytest.approx((1.0, 10.0))
+    assert found.method == "median of 3 seeds, 75 % interval"
+
+
+def test_contrasts_are_paired_and_signed() -> None:
+    found = {"a|excess": np.full((3, 5), 2.0), "b|excess": np.full((3, 5), 1.0)}
+    assert contrast(found, "a", "b", np.full(5, 2.0)).mean == 0.5
 
 
 def test_too_few_seeds_are_an_error() -> None:

@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import torch
 from causality import assert_causal
+from scipy.stats import spearmanr
 
 from feasibility.lm.model import LanguageModel, ModelConfig
-from feasibility.predetermined_embeddings_measure import likeness
+from feasibility.predetermined_embeddings_measure import _ranks, likeness
+from feasibility.predetermined_embeddings_sides import Output, Table
 from feasibility.predetermined_embeddings_tables import (
     BOUNDARY,
     CONDITIONS,
+    LEARNED_SCALE,
     PLACES,
     RANK,
     SCALE,
     VOCABULARY,
-    Output,
-    Table,
     UnknownTable,
     features,
     word_table,
@@ -26,6 +27,7 @@ from feasibility.toy_world.grammar import build_world
 from feasibility.toy_world.sampling import draw
 
 WORLD = build_world()
+SHAPE = (VOCABULARY, 48)
 KINDS = sorted({condition.table for condition in CONDITIONS.values()} - {""})
 
 
@@ -78,6 +80,12 @@ def test_only_the_right_table_is_like_the_world() -> None:
         assert abs(likeness(table(kind, alignment), WORLD)) < 0.12
 
 
+def test_likeness_is_spearman_s_rho() -> None:
+    values = np.array([[0.3, 0.1, 0.1, 0.9, 0.3, 0.3], [1.0, 2.0, 2.0, 2.0, 5.0, 0.0]])
+    ours = np.corrcoef([_ranks(row) for row in values])[0, 1]
+    assert ours == pytest.approx(spearmanr(*values).statistic)
+
+
 def test_wrong_kinds_and_sizes_are_named() -> None:
     with pytest.raises(UnknownTable, match="no table 'glove'; there are coordinates, world, shuffled, pos"):
         word_table("glove", WORLD, 48, 0)
@@ -91,7 +99,7 @@ def test_wrong_kinds_and_sizes_are_named() -> None:
 def test_training_changes_what_a_condition_says_and_no_more(name: str) -> None:
     condition = CONDITIONS[name]
     fixed = table(condition.table) if condition.table else None
-    module = Table(condition, fixed, 48, generator())
+    module = Table(condition, fixed, SHAPE, generator())
     before = module.rows().detach().clone()
     if fixed is not None:
         assert torch.equal(before, torch.as_tensor(fixed))
@@ -105,7 +113,7 @@ def test_training_changes_what_a_condition_says_and_no_more(name: str) -> None:
 
 
 def test_a_learned_table_can_be_bounded_in_rank() -> None:
-    rows = Table(CONDITIONS["learned_rank"], None, 48, generator()).rows().detach()
+    rows = Table(CONDITIONS["learned_rank"], None, SHAPE, generator()).rows().detach()
     values = torch.linalg.svdvals(rows)
     assert values[RANK - 1] > 1e-3
     assert values[RANK] < 1e-6
@@ -113,9 +121,10 @@ def test_a_learned_table_can_be_bounded_in_rank() -> None:
 
 def test_outputs_learn_even_from_a_frozen_table() -> None:
     fixed = table("coordinates")
-    output = Output(CONDITIONS["predetermined"], fixed, 48, generator())
+    output = Output(CONDITIONS["predetermined"], fixed, SHAPE, generator())
     states = torch.randn(2, 3, 48, generator=generator())
-    assert torch.allclose(output(states), states @ torch.as_tensor(fixed).T, atol=1e-5)
+    small = LEARNED_SCALE / SCALE
+    assert torch.allclose(output(states), small * states @ torch.as_tensor(fixed).T, atol=1e-5)
     output(states).square().sum().backward()
     assert output.table.adapter.grad is not None
     assert output.table.adapter.grad.abs().max() > 0
@@ -125,8 +134,8 @@ def test_outputs_learn_even_from_a_frozen_table() -> None:
 
 def test_a_model_with_known_rows_is_causal() -> None:
     sides = (
-        Table(CONDITIONS["residual"], table("coordinates"), 48, generator()),
-        Output(CONDITIONS["predetermined"], table("coordinates"), 48, generator()),
+        Table(CONDITIONS["residual"], table("coordinates"), SHAPE, generator()),
+        Output(CONDITIONS["predetermined"], table("coordinates"), SHAPE, generator()),
     )
     model = LanguageModel(ModelConfig(VOCABULARY, 48, 2, 2, max_length=11), *sides).eval()
     tokens = torch.randint(BOUNDARY, (2, 11), generator=torch.Generator().manual_seed(1))

@@ -127,6 +127,17 @@ def test_the_ridge_map_finds_a_linear_one() -> None:
     assert unseen._ridge(known[seen], np.ones((80, 2)), known[~seen]) == pytest.approx(1.0)
 
 
+def test_shots_have_each_new_word_so_often_and_alone() -> None:
+    held = unseen.hold_words(WORLD, 0)
+    rows = unseen.shots(WORLD, held, 2, 9)
+    assert len(rows) == 2 * held.sum()
+    assert (((rows >= 0) & held[np.maximum(rows, 0)]).sum(axis=1) == 1).all()
+    words = np.flatnonzero(held)
+    assert all((rows[2 * n : 2 * n + 2] == word).any(axis=1).all() for n, word in enumerate(words))
+    one = unseen.shots(WORLD, held, 1, 9)
+    assert np.array_equal(one, rows[::2])
+
+
 def test_ties_count_half() -> None:
     tally = unseen.Tally()
     assert tally.area == 0.5
