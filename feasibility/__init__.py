@@ -23,6 +23,8 @@ EXPERIMENTS = (
     "sparse_attention",
     "language_model",
     "h6",
+    "long_context",
+    "scaling",
 )
 
 __all__ = ["EXPERIMENTS"]

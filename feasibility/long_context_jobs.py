@@ -1,4 +1,4 @@
-"""What the experiment `long_context` measures on GPUs: trainings on long texts, whole steps, the longest text, streams.
+"""What the experiment `long_context` measures on GPUs: trainings on long texts, the longest text, streams.
 
     PYTHONPATH=. python3 -c "
     from feasibility.long_context_jobs import Options, run
@@ -198,62 +198,6 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-@dataclass(frozen=True)
-class StepsJob:
-    """Whole training steps of a size at a length, all patterns beside each other: time and peak memory.
-
-    Args:
-        recipe: sizes and length; its pattern is not looked at.
-        specs: patterns to measure.
-        rounds: steps of each that are timed, in turn.
-    """
-
-    recipe: Recipe
-    specs: tuple[Spec, ...] = SPECS
-    rounds: int = 12
-
-    @property
-    def key(self) -> str:
-        """Names the line."""
-        return f"steps n={self.recipe.length}x{self.recipe.batch} dim={self.recipe.dim}x{self.recipe.layers}"
-
-    def run(self, device: str, deadline: float, save: Save) -> None:
-        """See `feasibility.lm.fleet.Job`."""
-        corpus = self.recipe.corpus()
-        model = self.recipe.fresh(corpus, device)
-        parameters = model.parameter_count()
-        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=device.startswith("cuda"))
-        loss_of: Callable[..., Any] = token_loss
-        if self.recipe.compiled and device.startswith("cuda"):
-            model.compile_parts()
-            loss_of = torch.compile(token_loss)
-        shape = self.recipe.batch, self.recipe.length
-        text = torch.from_numpy(corpus.ids["dev"][: shape[0] * shape[1] + 1].astype(np.int64)).to(device)
-        inputs, targets = text[:-1].view(shape), text[1:].view(shape)
-        patterns = {spec.name: make_pattern(spec, corpus.tables, self.recipe.length) for spec in self.specs}
-
-        def step(pattern: Pattern) -> None:
-            with autocast(torch.device(device)):
-                plan = pattern.plan(inputs)
-                total, count = loss_of(model, model.states(inputs, plan), targets)
-            (total / count).backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-
-        found: dict[str, dict[str, Any]] = {name: {"ms": []} for name in patterns}
-        for name, pattern in patterns.items():
-            step(pattern)
-            step(pattern)
-            with _peak(device) as peak:
-                step(pattern)
-            found[name]["peak_mb"] = peak[0]
-        for _ in range(self.rounds):
-            for name, pattern in patterns.items():
-                found[name]["ms"].append(round(_ms(torch.device(device), lambda pattern=pattern: step(pattern)), 3))  # type: ignore[misc]
-        sizes = {"length": self.recipe.length, "batch": self.recipe.batch, "parameters": parameters}
-        save({"schema": SCHEMA, "kind": "steps", "key": self.key, "finished": True, **sizes, "patterns": found})
-
-
 @contextmanager
 def _peak(device: str) -> Iterator[list[int]]:
     """Peak memory of a block in MiB, put into the list when it ends; 0 on a CPU, where nobody counts."""
@@ -347,16 +291,13 @@ class Options:
     places: tuple[int, ...] = (1000, 3000, 10_000, 30_000, 100_000)
     items: int = 50
     held_out: int | None = None
-    step_size: str = "119M"
-    step_lengths: tuple[int, ...] = (4096, 16384, 1024, 8192, 2048, 512)
-    step_tokens: int = 32768
     gib: float = 8.0
     compiled: bool = True
     minutes: float = 4.0
 
 
 def jobs(options: Options) -> list[Job]:
-    """Trainings first, then steps, then the longest text."""
+    """Trainings first, then the longest text."""
 
     def recipe(spec: Spec, size: str, length: int, batch: int, seed: int = 0) -> Recipe:
         return Recipe(options.data, spec, *SIZES[size], length, batch, options.steps, seed, compiled=options.compiled)
@@ -368,13 +309,6 @@ def jobs(options: Options) -> list[Job]:
         )
         for seed in options.seeds
         for spec in options.specs
-    ]  # fmt: skip
-    found += [
-        StepsJob(
-            recipe(options.specs[0], options.step_size, length, max(1, options.step_tokens // length)),
-            options.specs,
-        )
-        for length in options.step_lengths
     ]  # fmt: skip
     first = recipe(options.specs[0], options.size, min(options.length, 8192), 1)
     return [*found, LongestJob(first, options.specs, options.gib)]

@@ -117,7 +117,7 @@ class ModelJob:
             for weights in own.parameters():
                 # As the checkpoint has them.
                 weights.copy_(weights.bfloat16())
-        found = hub_comparison(self.folder, own, trained, trained.ids("test")[:PROMPT])
+        found = hub_comparison(self.folder, own, trained, trained.ids("test")[: min(PROMPT, self.recipe.length)])
         words = {"schema": SCHEMA, "kind": "export", "key": key, "finished": True}
         files = {path.name: path.stat().st_size for path in sorted(self.folder.iterdir())}
         return {**words, **found, "files": files, "card": card_text(card, trained.model, trained.pattern)}

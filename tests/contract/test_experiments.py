@@ -18,7 +18,10 @@ from feasibility.roadmap import BY_ID
 
 SCHEMA = json.loads((Path(feasibility.__file__).parent / "result.v1.schema.json").read_text(encoding="utf-8"))
 # What an experiment is built on; it runs without all other optional libraries.
-NEEDS = {name: {"torch"} for name in ("sparse_attention", "predetermined_embeddings", "language_model", "h6")}
+NEEDS = {
+    name: {"torch"}
+    for name in ("sparse_attention", "predetermined_embeddings", "language_model", "h6", "long_context", "scaling")
+}
 MAIN = "import runpy; sys.argv = {argv!r}; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
 
 
