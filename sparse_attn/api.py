@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -23,7 +22,7 @@ from sparse_attn.errors import (
     ShapeError,
     UnsupportedError,
 )
-from sparse_attn.plan import ClassPlan
+from sparse_attn.plan import HAS_TRITON, ClassPlan
 from sparse_attn.rows import cpu_shape
 
 Backend = Literal["auto", "reference", "cpu", "flex", "triton"]
@@ -126,7 +125,8 @@ def _resolve(backend: str, device: torch.device) -> str:
     if backend == "auto":
         return _best_for(device)
     if backend == "triton":
-        _require("triton")
+        if not HAS_TRITON:
+            raise BackendUnavailable('backend "triton" needs the package triton; pip install triton')
         if device.type != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
             raise BackendUnavailable(
                 f'backend "triton" needs a GPU, the tensors are on {device}; call .cuda(), or use backend="cpu"'
@@ -139,18 +139,13 @@ def _resolve(backend: str, device: torch.device) -> str:
 def _best_for(device: torch.device) -> str:
     if device.type == "cpu":
         return "cpu"
-    if device.type == "cuda" and find_spec("triton") is not None:
+    if device.type == "cuda" and HAS_TRITON:
         return "triton"
     _tell_once(
         f"sparse_attn has no fast backend for {device.type} here (on a GPU it needs triton): "
         'using backend="reference", which is dense and slow'
     )
     return "reference"
-
-
-def _require(package: str) -> None:
-    if find_spec(package) is None:
-        raise BackendUnavailable(f"backend {package!r} needs the package {package}; pip install {package}")
 
 
 def _tell_once(message: str) -> None:

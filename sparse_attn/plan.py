@@ -21,6 +21,8 @@ from sparse_attn.rows import TileShape, cpu_shape, kernel_key_shape, kernel_quer
 from sparse_attn.rules import ClassRules
 from sparse_attn.stream import Stream, build_stream
 
+# Asked once: a compiled graph cannot ask.
+HAS_TRITON = find_spec("triton") is not None
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
@@ -151,7 +153,7 @@ def plan_classes(
     queries = int(queries)
     # A private copy: a caller that reuses its buffer for the next batch must not change this plan.
     class_ids = class_ids.clone()
-    if class_ids.is_cuda and find_spec("triton") is not None:
+    if class_ids.is_cuda and HAS_TRITON:
         return _plan_on_device(class_ids, rules, real, cu_seqlens, queries)
     _check_range(class_ids, real, rules)
     first, last = _text_bounds(class_ids, cu_seqlens)

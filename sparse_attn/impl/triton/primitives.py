@@ -121,7 +121,7 @@ def token_offsets(token, begin, stride, WIDE: tl.constexpr):
     """Offsets of flat key positions from the token at flat position `begin`; what lies before it reads as it."""
     position = tl.maximum(token - begin, 0)
     if WIDE:
-        return position.to(tl.int64) * stride
+        position = position.to(tl.int64)
     return position * stride
 
 
