@@ -65,7 +65,7 @@ def _losses(found: Recorded) -> str:
 
 
 def _streams(found: Recorded) -> str:
-    places = list(next(iter(found.streams.values()))["places"])
+    places = max((list(line["places"]) for line in found.streams.values()), key=len)
     rows = [
         "Milliseconds of a generated piece after so many, one text, and what is remembered of it:",
         "",

@@ -45,7 +45,7 @@ class Config:
     """Sentences to learn from before words and pairs that were held out are asked for; 2,000 with --full."""
     test: int = 300
     """Test sentences, all with their exact laws."""
-    passes: float = 8.0
+    passes: float = 7.0
     """Passes over 500 sentences; over more of them fewer, but more steps."""
     dim: int = 32
     """Width of the transformer; 144 with --full."""

@@ -31,6 +31,9 @@ NAMES = {
     "learned > predetermined": "learned in, predetermined out",
     "predetermined > predetermined": "predetermined in and out",
     "gaussian > gaussian": "random in and out",
+    "learned > tied": "learned, tied",
+    "predetermined > tied": "predetermined, tied",
+    "residual > tied": "predetermined + learned part, tied",
 }
 ROWS_FOR_NEW_WORDS = {
     "learned_unknown|after": ("learned: row left as it began", LEARNED),
@@ -64,8 +67,8 @@ def saved_chart(found: Found, tokens: Floats, sentences: int) -> str:
             axes.plot(saved[label].interval(), [row, row], color=_colour(label), linewidth=2)
         axes.plot(saved[label].mean, row, "o", color=_colour(label), markersize=7)
     level = learned.sum(axis=1).mean() / tokens.sum()
-    axes.annotate(f"{level:.3f} above the floor", (0.0, order.index("learned")), (9, 0), va="center", color=LEARNED,
-                  textcoords="offset points", fontsize=10)  # fmt: skip
+    axes.annotate(f"{level:.3f} above the floor", (0.0, order.index("learned")), (-9, 0), va="center", ha="right",
+                  color=LEARNED, textcoords="offset points", fontsize=10)  # fmt: skip
     axes.set_yticks(range(len(order)), [NAMES.get(label, label) for label in order])
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.tick_params(axis="y", length=0)

@@ -75,9 +75,10 @@ def shots_chart(metrics: Metrics) -> str:
         ]
         if shown:
             places, row = zip(*shown, strict=True)
-            nudge = 0.03 * (list(ROWS).index(label) - 3)
+            nudge = 0.05 * (list(ROWS).index(label) - 3)
             axes.errorbar([place + nudge for place in places], [m.value for m in row], _reach(row), color=colour,
-                          linestyle=line, marker="o", linewidth=1.8, markersize=4, label=name)  # fmt: skip
+                          linestyle=line, marker="o", linewidth=1.8, elinewidth=1, markersize=4,
+                          label=name)  # fmt: skip
     axes.set_xticks(range(len(every)), [str(k) for k in every])
     axes.set_ylim(bottom=0.0)
     axes.grid(axis="y", color=GRID)
@@ -95,8 +96,8 @@ def blocks_chart(metrics: Metrics) -> str:
     """
     figure, panels = canvas(8.2, 1.4 + 0.36 * len(BLOCKS), 2)
     order = sorted(BLOCKS, key=lambda block: metrics[f"without {block}, new words"].value)
-    for axes, start, label in zip(panels, ("without", "only"), ("nats lost without it", "nats saved with it alone"),
-                                  strict=True):  # fmt: skip
+    said = ("nats lost without it", "nats saved against UNK, alone")
+    for axes, start, label in zip(panels, ("without", "only"), said, strict=True):
         _dots(axes, [metrics[f"{start} {block}, new words"] for block in order], [KNOWN] * len(order))
         axes.set_yticks(range(len(order)), order if axes is panels[0] else [""] * len(order))
         axes.set_xlabel(label)
@@ -116,7 +117,7 @@ def text_chart(metrics: Metrics) -> str:
         _dots(axes, [metrics.get(f"text {size} {label}") for label in labels], [TEXTS[label] for label in labels])
         axes.set_yticks(range(len(labels)), [NAMES[x] for x in labels] if axes is panels[0] else [""] * len(labels))
         axes.set_title(f"{size:,} words", fontsize=11)
-        axes.set_xlabel("% perplexity")
+        axes.set_xlabel("% perplexity to learned")
     return svg(figure)
 
 

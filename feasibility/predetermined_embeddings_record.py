@@ -7,6 +7,7 @@ python -m feasibility.predetermined_embeddings_record --result results/full/pred
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import sys
@@ -17,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from feasibility.environment import ROOT
-from feasibility.harness import Artifact, DataRecord, Metric
+from feasibility.harness import Artifact, DataRecord, Metric, plain
 from feasibility.store import load, write_atomic
 
 SCHEMA = "predetermined_embeddings.full.v1"
 RECORD = ROOT / "feasibility" / "data" / "predetermined-embeddings-full.h200.json"
-KEPT = ("config", "started_utc", "environment", "metrics", "baselines", "criteria", "verdict", "finding", "data")
+KEPT = ("config", "started_utc", "metrics", "baselines", "criteria", "verdict", "finding", "data")
 
 # Of the recorded run, what is shown beside the run at hand.
 TOLD = (
@@ -120,10 +121,20 @@ def keep(result: Path, trained_on: str, path: Path = RECORD) -> int:
     if not record["config"]["full"] or record["smoke"]:
         raise NotFull(f"{result} is not a result of --full; run python -m feasibility.predetermined_embeddings --full")
     said = {"schema": SCHEMA, "trained_on": trained_on, **{name: record[name] for name in KEPT}}
-    for name in ("keep", "text"):
-        said["config"][name] = None
+    said["config"] = _as_run(record["config"])
     write_atomic(path, json.dumps(said, indent=1) + "\n")
     return len(said["metrics"])
+
+
+def _as_run(config: dict[str, Any]) -> dict[str, Any]:
+    """The numbers that --full stands for, without what is of one machine."""
+    from feasibility.predetermined_embeddings import EXPERIMENT, Config, completed
+
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in config.items()
+    }
+    whole = dataclasses.asdict(completed(Config(**fields)))
+    return {name: plain(value) for name, value in whole.items() if name not in EXPERIMENT.presentation}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Config:
     """Memory that the attention of one layer may take beyond its inputs, outputs and gradients, for one text."""
     sentences: int = 1500
     """Training sentences of the toy grammar; a quarter as many are held out."""
-    steps: int = 50
+    steps: int = 40
     """Training steps of each model."""
     seeds: int = 3
     """Models of each kind."""

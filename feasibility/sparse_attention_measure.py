@@ -24,7 +24,7 @@ HEAD_DIM = 64
 LAYERS = 12
 # Longer texts are not timed: too slow for a laptop, or too large for a small GPU.
 LIMITS = {
-    "cpu": {"eager_masked": 2048, "sdpa_masked": 4096, TABLE: 4096},
+    "cpu": {"eager_masked": 1024, "sdpa_masked": 4096, TABLE: 4096},
     "cuda": {"eager_masked": 4096, "sdpa_masked": 8192},
 }
 # FlexAttention compiles anew for every mask and length: these are timed at one length each.

@@ -21,8 +21,17 @@ from sparse_attn.rows import TileShape, cpu_shape, kernel_key_shape, kernel_quer
 from sparse_attn.rules import ClassRules
 from sparse_attn.stream import Stream, build_stream
 
+
+def _has_triton() -> bool:
+    try:
+        return find_spec("triton") is not None
+    except ImportError:
+        # Whoever guards imports may refuse the question.
+        return False
+
+
 # Asked once: a compiled graph cannot ask.
-HAS_TRITON = find_spec("triton") is not None
+HAS_TRITON = _has_triton()
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 

@@ -9,7 +9,7 @@ import pytest
 from lm_cases import tiny_corpus
 
 from feasibility.lm.data import END_OF_TEXT, Corpus, CorpusCorrupt
-from feasibility.lm.tags import WORD, load_tags, piece_bytes, piece_tags, save_tags
+from feasibility.lm.tags import WORD, load_tags, piece_bytes, piece_tags, save_tags, told_of_next
 from periodic_table.tagging import load_tagger
 from periodic_table.tagging.tagger import TAGS
 
@@ -42,6 +42,19 @@ def test_every_piece_has_the_tag_of_its_word() -> None:
     assert found == ["X" if word is None else tags[word] for word in of_piece]
     # The whole text is seen: the same pieces, a verb and a noun.
     assert [found[3], found[8]] == ["VERB", "NOUN"]
+
+
+def test_what_tags_tell_of_the_next_piece() -> None:
+    generator = np.random.default_rng(0)
+    ids = generator.integers(0, 4, 40_000).astype(np.uint16)
+    # The next piece is one of two, which the tag knows.
+    peeking, blind = np.roll(ids, -1) // 2, generator.integers(0, 2, len(ids))
+    told, dealt = told_of_next(ids, peeking.astype(np.uint8))
+    assert told - dealt == pytest.approx(np.log(2), abs=0.01)
+    told, dealt = told_of_next(ids, blind.astype(np.uint8))
+    assert told - dealt == pytest.approx(0, abs=0.001)
+    # A tag that follows from the piece tells nothing more.
+    assert told_of_next(ids, (ids % 3).astype(np.uint8)) == pytest.approx((0, 0), abs=1e-9)
 
 
 def test_tags_survive_a_file_and_belong_to_a_corpus(tmp_path: Path) -> None:
