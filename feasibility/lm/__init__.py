@@ -14,4 +14,8 @@ patterns.py     which pieces see which: named rules, at equal numbers of visible
 evaluate.py     held-out nats per token, by position, with paired intervals
 controls.py     all patterns trained alike, one line of JSON a run
 steps.py        time and memory of whole training steps
+generate.py     streams in constant memory
+export.py       to transformers; hub.py, and back through the class cache
+recall.py       probes of memory; agreement.py, probes of grammar
+recipe.py       one training as a value; fleet.py, such jobs on GPUs; records.py, what is kept of them
 """
