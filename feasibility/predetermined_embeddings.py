@@ -1,6 +1,6 @@
 """Can word vectors that are known before training replace learned ones, and where is that more than a formality?
 
-    python -m feasibility.predetermined_embeddings                  # 3 seeds, a small model: a first verdict
+    python -m feasibility.predetermined_embeddings                  # 3 seeds of a small model, and the recorded whole
     python -m feasibility.predetermined_embeddings --full --keep results/predetermined   # the whole protocol; goes on
                                                                                          # where it was interrupted
 

@@ -148,6 +148,12 @@ def perplexities(sentences: int, steps: int, seeds: range, device: str, track: T
     """
     train, test = draw_text(sentences, seeds[0], TRAIN), draw_text(sentences // 4, seeds[0], TEST)
     found: dict[Kind, list[float]] = {kind: [] for kind in KINDS}
-    for kind, seed in track([(kind, seed) for seed in seeds for kind in KINDS], "training"):
-        found[kind].append(perplexity(kind, train, test, steps, seed, device))
+    threads = torch.get_num_threads()
+    # Models this small gain nothing from a second thread, and lose much where another program wants the core.
+    torch.set_num_threads(1)
+    try:
+        for kind, seed in track([(kind, seed) for seed in seeds for kind in KINDS], "training"):
+            found[kind].append(perplexity(kind, train, test, steps, seed, device))
+    finally:
+        torch.set_num_threads(threads)
     return found
