@@ -6,7 +6,8 @@ B batch, H heads, N tokens, D head dim. Times are milliseconds of wall clock, th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -245,21 +246,33 @@ def mode_errors(bench: Bench, draws: int, track: Track) -> dict[str, list[float]
         rounding of the dtype.
     """
     found: dict[str, list[float]] = {name: [] for name in modes()}
-    for draw in track(range(draws), "exactness of the modes"):
-        local = bench._replace(seed=bench.seed + draw, heads=2)
-        inputs = local.inputs(EXACT_TOKENS, 2)
-        ids = english_tags(2 * EXACT_TOKENS, local.seed).view(2, -1).to(bench.device)
-        for name, rules in modes().items():
-            plan = plan_classes(ids, rules)
-            truth = gradients(planned_run(plan, "reference"), [x.double() for x in inputs])
-            ours, eager = (gradients(run, inputs) for run in (planned_run(plan), eager_run(plan)))
-            least = torch.finfo(bench.dtype).eps
-            ratios = [
-                relative_error(a, t) / max(relative_error(b, t), least)
-                for a, b, t in zip(ours, eager, truth, strict=True)
-            ]
-            found[name].append(max(ratios))
+    with one_thread():
+        for draw in track(range(draws), "exactness of the modes"):
+            local = bench._replace(seed=bench.seed + draw, heads=2)
+            inputs = local.inputs(EXACT_TOKENS, 2)
+            ids = english_tags(2 * EXACT_TOKENS, local.seed).view(2, -1).to(bench.device)
+            for name, rules in modes().items():
+                plan = plan_classes(ids, rules)
+                truth = gradients(planned_run(plan, "reference"), [x.double() for x in inputs])
+                ours, eager = (gradients(run, inputs) for run in (planned_run(plan), eager_run(plan)))
+                least = torch.finfo(bench.dtype).eps
+                ratios = [
+                    relative_error(a, t) / max(relative_error(b, t), least)
+                    for a, b, t in zip(ours, eager, truth, strict=True)
+                ]
+                found[name].append(max(ratios))
     return found
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Small problems gain nothing from a second thread, and lose much where another program wants its core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def relative_error(got: Tensor, truth: Tensor) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from feasibility.harness import Track
-from feasibility.sparse_attention_measure import Run, dense_run, planned_run, written_run
+from feasibility.sparse_attention_measure import Run, dense_run, one_thread, planned_run, written_run
 from feasibility.sparse_attention_patterns import UPOS, argument_bias, upos_table
 from feasibility.toy_grammar.rules import load_grammar
 from feasibility.toy_grammar.sentences import sample
@@ -148,12 +148,7 @@ def perplexities(sentences: int, steps: int, seeds: range, device: str, track: T
     """
     train, test = draw_text(sentences, seeds[0], TRAIN), draw_text(sentences // 4, seeds[0], TEST)
     found: dict[Kind, list[float]] = {kind: [] for kind in KINDS}
-    threads = torch.get_num_threads()
-    # Models this small gain nothing from a second thread, and lose much where another program wants the core.
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         for kind, seed in track([(kind, seed) for seed in seeds for kind in KINDS], "training"):
             found[kind].append(perplexity(kind, train, test, steps, seed, device))
-    finally:
-        torch.set_num_threads(threads)
     return found
