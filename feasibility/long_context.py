@@ -95,7 +95,7 @@ CRITERIA = (
         1,
         "A whole training step of 100 million parameters on texts of 4,096 pieces, compiled, plan included, against "
         "the "
-        "fastest of torch's own ways to attend densely (the record of language_model, which judges longer texts too).",
+        "fastest of PyTorch's own ways to attend densely (the record of language_model, which judges longer texts too).",
         "dense",
         roadmap="C3.4",
     ),
@@ -251,10 +251,10 @@ def _caveats(found: Recorded) -> tuple[str, ...]:
         "pieces of a chunk, where all see nearly the same, so it is not memory. What a context is worth here is a "
         "lower "
         "bound.",
-        "Dense attention means torch's own fused kernels, which keep no n x n matrix. In training it needs no more "
+        "Dense attention means PyTorch's own fused kernels, which keep no n x n matrix. In training it needs no more "
         "memory "
         "than typed memory does; the gain in context is one of generation, where dense attention keeps every key.",
-        "Streams of dense attention were timed without a replayed graph, in float32, with torch's general kernel for a "
+        "Streams of dense attention were timed without a replayed graph, in float32, with PyTorch's general kernel for a "
         "single query: they show growth, not the best that dense attention can do.",
         "Times on this machine are shown and not judged: it may be busy.",
     )
