@@ -94,8 +94,8 @@ CRITERIA = (
         ">",
         1,
         "A whole training step of 100 million parameters on texts of 4,096 pieces, compiled, plan included, against "
-        "the "
-        "fastest of PyTorch's own ways to attend densely (the record of language_model, which judges longer texts too).",
+        "the fastest of PyTorch's own ways to attend densely (the record of language_model, which judges longer texts "
+        "too).",
         "dense",
         roadmap="C3.4",
     ),
@@ -252,10 +252,9 @@ def _caveats(found: Recorded) -> tuple[str, ...]:
         "lower "
         "bound.",
         "Dense attention means PyTorch's own fused kernels, which keep no n x n matrix. In training it needs no more "
-        "memory "
-        "than typed memory does; the gain in context is one of generation, where dense attention keeps every key.",
-        "Streams of dense attention were timed without a replayed graph, in float32, with PyTorch's general kernel for a "
-        "single query: they show growth, not the best that dense attention can do.",
+        "memory than typed memory does; the gain in context is one of generation, where dense attention keeps all keys.",
+        "Streams of dense attention were timed without a replayed graph, in float32, with PyTorch's general kernel for "
+        "a single query: they show growth, not the best that dense attention can do.",
         "Times on this machine are shown and not judged: it may be busy.",
     )
 
