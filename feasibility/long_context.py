@@ -241,18 +241,14 @@ def _caveats(found: Recorded) -> tuple[str, ...]:
     line = next(iter(found.contexts["dense"].values()))
     return (
         f"The numbers named recorded_... are of runs on {line['device']}: {line['parameters'] / 1e6:.0f} million "
-        f"parameters, "
-        f"{line['steps']} steps of {line['batch']} chunks of {line['model']['max_length']:,} pieces, "
+        f"parameters, {line['steps']} steps of {line['batch']} chunks of {line['model']['max_length']:,} pieces, "
         f"{len(found.contexts['dense'])} seed(s). The intervals of losses are over stretches of text; single "
-        f"trainings vary "
-        "by 0.01 to 0.02 nats besides (docs/language_model.md).",
+        "trainings vary by 0.01 to 0.02 nats besides (docs/language_model.md).",
         "After so few steps patterns differ by how fast they are learnt: most of the difference stands within the "
-        "first 128 "
-        "pieces of a chunk, where all see nearly the same, so it is not memory. What a context is worth here is a "
-        "lower "
-        "bound.",
+        "first 128 pieces of a chunk, where all see nearly the same, so it is not memory. What a context is worth here "
+        "is a lower bound.",
         "Dense attention means PyTorch's own fused kernels, which keep no n x n matrix. In training it needs no more "
-        "memory than typed memory does; the gain in context is one of generation, where dense attention keeps all keys.",
+        "memory than typed memory does; the gain in context is one of generation, where dense attention keeps all.",
         "Streams of dense attention were timed without a replayed graph, in float32, with PyTorch's general kernel for "
         "a single query: they show growth, not the best that dense attention can do.",
         "Times on this machine are shown and not judged: it may be busy.",
