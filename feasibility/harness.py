@@ -166,7 +166,8 @@ class Experiment:
         smoke: a config of the same class that runs in seconds.
         criteria: judged in this order.
         run: `run(config, track) -> Outcome`, pure.
-        presentation: fields of the config that change what is shown but nothing that is measured ("animate").
+        presentation: fields of the config that change what is shown ("animate"), or measure something besides ("full"
+            where it does just that), but nothing that a criterion judges.
     """
 
     name: str

@@ -234,6 +234,7 @@ EXPERIMENT = Experiment(
     smoke=Config(train_sentences=250, test_sentences=120, negatives=2, norms=False, map_words=60),
     criteria=CRITERIA,
     run=run,
+    presentation=("full", "norms"),
 )
 
 if __name__ == "__main__":
