@@ -37,11 +37,6 @@ def raw_share(models: Measured, mask: str) -> Metric:
     return over_chunks_and_seeds(models, ["raw whole", f"raw {mask}"], share, "%")
 
 
-def inner_share(models: Measured, mask: str) -> Metric:
-    """Percent of the attention in the population that lies on a mask."""
-    return over_chunks_and_seeds(models, ["population", mask], share, "%")
-
-
 def lift_over(models: Measured, control: str, kind: str = "", mask: str = "asa") -> Metric:
     """How much of what a control leaves out a mask catches, in percent.
 

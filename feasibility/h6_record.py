@@ -6,7 +6,6 @@ python -m feasibility.h6_record --runs RUNS/h6-*.json        # keep what it meas
 
 from __future__ import annotations
 
-import hashlib
 import json
 import lzma
 import sys
@@ -84,7 +83,7 @@ def _models(path: Path, content: bytes) -> list[dict[str, Any]]:
 
 def record_of(path: Path = RECORD) -> DataRecord:
     """Which record it is."""
-    return DataRecord("h6-h200", "1", hashlib.sha256(path.read_bytes()).hexdigest(), "MIT", "shipped")
+    return DataRecord.of_shipped("h6-h200", "1", path)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ The command line is `feasibility.cli`, writing is `feasibility.store`.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import operator
 import statistics
@@ -131,6 +132,15 @@ class DataRecord:
     sha256: str
     licence: str
     origin: Literal["shipped", "local", "cache", "user"]
+
+    @staticmethod
+    def of_shipped(name: str, version: str, path: Path, licence: str = "MIT") -> DataRecord:
+        """Of a file that the project ships outside the registry: its bytes are the content.
+
+        Raises:
+            FileNotFoundError: the file is not there.
+        """
+        return DataRecord(name, version, hashlib.sha256(path.read_bytes()).hexdigest(), licence, "shipped")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ Every interval is computed anew from the scores of the text's chunks; nothing bu
 
 from __future__ import annotations
 
-import hashlib
 import json
 import lzma
 import sys
@@ -171,7 +170,7 @@ def read_steps(path: Path = STEPS) -> dict[str, Any]:
 
 def record_of(path: Path = RECORD) -> DataRecord:
     """Which record it is."""
-    return DataRecord(path.name.split(".")[0], "2", hashlib.sha256(path.read_bytes()).hexdigest(), "MIT", "shipped")
+    return DataRecord.of_shipped(path.name.split(".")[0], "2", path)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ python -m feasibility.predetermined_embeddings_record --result results/full/pred
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -56,8 +55,7 @@ class Record:
     @property
     def source(self) -> DataRecord:
         """Which record it is."""
-        checksum = hashlib.sha256(RECORD.read_bytes()).hexdigest()
-        return DataRecord("predetermined-embeddings-full-h200", "1", checksum, "MIT", "shipped")
+        return DataRecord.of_shipped("predetermined-embeddings-full-h200", "1", RECORD)
 
 
 @cache

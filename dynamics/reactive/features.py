@@ -33,7 +33,6 @@ Weights = NDArray[np.float32] | NDArray[np.int8]
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _SALT = np.uint64(0xD6E8FEB86659FD93)
-_ONE = np.uint64(1)
 _TWENTY_NINE = np.uint64(29)
 
 
