@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from feasibility.sparse_attention_patterns import UPOS, english_tags, upos_table, word_classes
+from feasibility.sparse_attention.patterns import UPOS, english_tags, upos_table, word_classes
 from sparse_attn import ClassRules
 
 

@@ -1,4 +1,4 @@
-"""The judge: one experiment, one file, one claim, one verdict.
+"""The judge: one experiment, one package, one claim, one verdict.
 
     python -m feasibility              # run everything, print the scorecard, write results/report.html
     python -m feasibility --list       # what exists, and which criteria of the roadmap it covers
@@ -14,7 +14,7 @@ import os
 # torch has threads of its own.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# The experiments in the order in which the scorecard shows them: module names below `feasibility`.
+# The experiments in the order in which the scorecard shows them: packages, each with an experiment.py.
 EXPERIMENTS = (
     "md_parser",
     "periodic_table",

@@ -61,7 +61,7 @@ def experiment_named(name: str) -> Experiment:
     """
     if name not in EXPERIMENTS:
         raise UnknownExperiment(f"no experiment {name!r}; there are: {', '.join(EXPERIMENTS)}")
-    experiment: Experiment = import_module(f"feasibility.{name}").EXPERIMENT
+    experiment: Experiment = import_module(f"feasibility.{name}.experiment").EXPERIMENT
     return experiment
 
 

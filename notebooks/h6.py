@@ -28,15 +28,15 @@ import os
 import torch
 from IPython.display import SVG, display
 
-from feasibility.h6 import EXPERIMENT, TINY, charts
-from feasibility.h6_findings import lift_over, of_size, raw_share
-from feasibility.h6_masks import CONTROLS
-from feasibility.h6_measure import measure, prepare
-from feasibility.h6_record import read_record
-from feasibility.h6_text import read_texts
-from feasibility.language_model_measure import open_lab
+from feasibility.h6.experiment import EXPERIMENT, TINY, charts
+from feasibility.h6.findings import lift_over, of_size, raw_share
+from feasibility.h6.masks import CONTROLS
+from feasibility.h6.measure import measure, prepare
+from feasibility.h6.record import read_record
+from feasibility.h6.text import read_texts
+from feasibility.language_model.measure import open_lab
 from feasibility.lm.train import Batches, TrainConfig, train
-from feasibility.sparse_attention_figures import mask_chart
+from feasibility.sparse_attention.figures import mask_chart
 from periodic_table.tagging.tagger import TAGS
 
 # SMOKE=1 trains for a few steps on a few chunks.

@@ -32,9 +32,9 @@ import time
 import numpy as np
 from IPython.display import SVG, display
 
-from feasibility.hyperbolic_artifacts import training_film
-from feasibility.hyperbolic_embeddings import read_graph
-from feasibility.hyperbolic_figures import distortion_chart, plain_word
+from feasibility.hyperbolic_embeddings.artifacts import training_film
+from feasibility.hyperbolic_embeddings.experiment import read_graph
+from feasibility.hyperbolic_embeddings.figures import distortion_chart, plain_word
 from hyperbolic import distortion, draw_disk, embed, path_excess, retrieval
 from hyperbolic.graph import adjacency, closure, hop_distances
 

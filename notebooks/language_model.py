@@ -30,12 +30,12 @@ import torch
 from IPython.display import SVG, display
 
 from feasibility.harness import silent
-from feasibility.language_model import EXPERIMENT
-from feasibility.language_model_measure import open_lab, small_scores
-from feasibility.language_model_record import read_record, read_steps
-from feasibility.language_model_recorded import charts, held_out, words
+from feasibility.language_model.experiment import EXPERIMENT
+from feasibility.language_model.measure import open_lab, small_scores
+from feasibility.language_model.record import read_record, read_steps
+from feasibility.language_model.recorded import charts, held_out, words
 from feasibility.lm.patterns import Spec, make_pattern
-from feasibility.sparse_attention_figures import mask_chart
+from feasibility.sparse_attention.figures import mask_chart
 from periodic_table.word_classes import names
 from sparse_attn.impl.reference import visible_matrix
 

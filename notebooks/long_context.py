@@ -30,14 +30,14 @@ from pathlib import Path
 import torch
 from IPython.display import SVG, Markdown, display
 
-from feasibility.language_model_measure import HEADLINE
+from feasibility.language_model.measure import HEADLINE
 from feasibility.lm.agreement import judge_pairs, minimal_pairs
 from feasibility.lm.export import Card, export, read_rules
 from feasibility.lm.generate import Stream
-from feasibility.long_context import recorded_charts
-from feasibility.long_context_board import board
-from feasibility.long_context_measure import small, stream_gap, text_of
-from feasibility.long_context_record import read_recorded
+from feasibility.long_context.board import board
+from feasibility.long_context.experiment import recorded_charts
+from feasibility.long_context.measure import small, stream_gap, text_of
+from feasibility.long_context.record import read_recorded
 
 # SMOKE=1 trains for a few steps.
 smoke = os.environ.get("SMOKE") == "1"

@@ -36,8 +36,8 @@ from dynamics import Parser, eisner, greedy, load_forcefield
 from dynamics.animate import animate
 from dynamics.conllu import parse_conllu
 from dynamics.system import pair_charges, type_indices
-from feasibility import md_parser, md_parser_figures, md_parser_treebank_figures
 from feasibility.harness import judge, silent
+from feasibility.md_parser import experiment, figures, treebank_figures
 from feasibility.toy_grammar.charges import rule_field
 from feasibility.toy_grammar.rules import load_grammar
 from feasibility.toy_grammar.sentences import sample
@@ -103,7 +103,7 @@ for (tag, label), (least, most) in valences(grammar).items():
 
 # %%
 parser = Parser(field)
-shown, wrong = md_parser_figures.examples(parser, sentences)
+shown, wrong = figures.examples(parser, sentences)
 parse = parser.parse(shown.words, shown.tags, record=True)
 upos = [grammar.lexicon[tag].upos for tag in shown.tags]
 print(" ".join(shown.words), f"-> at rest after {parse.steps} steps, free energy {parse.energy:.2f} nat")
@@ -129,7 +129,7 @@ for moment in (0, 1, 2, 5, 10, parse.steps):
 # errors are of one kind: where a prepositional phrase belongs.
 
 # %%
-display(SVG(md_parser_figures.arcs(parser, wrong)))
+display(SVG(figures.arcs(parser, wrong)))
 
 # %% [markdown]
 # ## Against search
@@ -196,7 +196,7 @@ display(Image(data=animate(watched, words, tags, ".gif")))
 
 # %%
 frequent = ["det", "amod", "case", "nsubj", "obj", "obl", "aux", "advmod", "conj", "nmod", "mark", "punct"]
-display(SVG(md_parser_treebank_figures.valence_map(english, [(label, side) for side in "◂▸" for label in frequent])))
+display(SVG(treebank_figures.valence_map(english, [(label, side) for side in "◂▸" for label in frequent])))
 
 # %% [markdown]
 # Treebanks go in and come out as CoNLL-U; only heads and relations change.
@@ -221,9 +221,9 @@ with tempfile.TemporaryDirectory() as folder:
 # ## The experiment
 
 # %%
-config = md_parser.EXPERIMENT.smoke if smoke else md_parser.Config()
-outcome = md_parser.run(config, silent)
-record = judge(md_parser.EXPERIMENT, config, outcome, smoke=smoke, started_utc="", wall_s=0.0)
+config = experiment.EXPERIMENT.smoke if smoke else experiment.Config()
+outcome = experiment.run(config, silent)
+record = judge(experiment.EXPERIMENT, config, outcome, smoke=smoke, started_utc="", wall_s=0.0)
 for criterion in record["criteria"]:
     low, high = criterion["ci95"]
     passed = {True: "yes", False: "no", None: "undecided"}[criterion["passed"]]

@@ -35,12 +35,10 @@ sys.path[:] = [path for path in sys.path if not (Path(path) / "periodic_table.py
 import numpy as np
 from IPython.display import SVG, display
 
-from feasibility import periodic_table_bonds as bonds
-from feasibility import periodic_table_places as places
-from feasibility import periodic_table_sources as sources
-from feasibility.periodic_table_figures import word_map
-from feasibility.periodic_table_map import project
-from feasibility.periodic_table_treebank import SPLITS, read_split
+from feasibility.periodic_table import bonds, places, sources
+from feasibility.periodic_table.figures import word_map
+from feasibility.periodic_table.map import project
+from feasibility.periodic_table.treebank import SPLITS, read_split
 from periodic_table import PeriodicTable, annotate, coordinates, similarity
 from periodic_table.poster import draw, lay_out
 

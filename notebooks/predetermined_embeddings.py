@@ -31,15 +31,14 @@ import os
 import numpy as np
 from IPython.display import SVG, display
 
-from feasibility import predetermined_embeddings as experiment
-from feasibility import predetermined_embeddings_figures as figures
 from feasibility.harness import silent
-from feasibility.predetermined_embeddings_measure import excess, likeness, make_exam
-from feasibility.predetermined_embeddings_protocol import carry_out
-from feasibility.predetermined_embeddings_record import charts, read_record
-from feasibility.predetermined_embeddings_students import Student
-from feasibility.predetermined_embeddings_tables import PLACES, word_table
-from feasibility.predetermined_embeddings_train import Recipe, teach
+from feasibility.predetermined_embeddings import experiment, figures
+from feasibility.predetermined_embeddings.measure import excess, likeness, make_exam
+from feasibility.predetermined_embeddings.protocol import carry_out
+from feasibility.predetermined_embeddings.record import charts, read_record
+from feasibility.predetermined_embeddings.students import Student
+from feasibility.predetermined_embeddings.tables import PLACES, word_table
+from feasibility.predetermined_embeddings.train import Recipe, teach
 from feasibility.toy_world.exact import Law
 from feasibility.toy_world.grammar import build_world
 from feasibility.toy_world.sampling import draw

@@ -27,9 +27,9 @@ import os
 from IPython.display import SVG, display
 
 from feasibility.harness import silent
-from feasibility.scaling import recorded_charts
-from feasibility.scaling_measure import TINY, tiny_lines
-from feasibility.scaling_record import TYPED, gains, law_of, leads, points, read_runs, trend
+from feasibility.scaling.experiment import recorded_charts
+from feasibility.scaling.measure import TINY, tiny_lines
+from feasibility.scaling.record import TYPED, gains, law_of, leads, points, read_runs, trend
 
 smoke = os.environ.get("SMOKE") == "1"
 

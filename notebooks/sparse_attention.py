@@ -33,8 +33,8 @@ import numpy as np
 import torch
 from IPython.display import SVG, display
 
-from feasibility.sparse_attention_figures import mask_chart, memory_chart, speed_chart
-from feasibility.sparse_attention_measure import (
+from feasibility.sparse_attention.figures import mask_chart, memory_chart, speed_chart
+from feasibility.sparse_attention.measure import (
     eager_run,
     gradients,
     make_bench,
@@ -45,9 +45,9 @@ from feasibility.sparse_attention_measure import (
     time_all,
     visible,
 )
-from feasibility.sparse_attention_memory import growth, memory_of
-from feasibility.sparse_attention_model import KINDS, draw_text, perplexity
-from feasibility.sparse_attention_patterns import HEADLINE, TABLE, UPOS, english_tags, patterns, upos_table
+from feasibility.sparse_attention.memory import growth, memory_of
+from feasibility.sparse_attention.model import KINDS, draw_text, perplexity
+from feasibility.sparse_attention.patterns import HEADLINE, TABLE, UPOS, english_tags, patterns, upos_table
 from sparse_attn import ClassRules, class_attention, plan_classes
 
 # SMOKE=1 measures short texts, for seconds.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from feasibility.h6_text import Texts, lacking
+from feasibility.h6.text import Texts, lacking
 from periodic_table.bonding.original import load_facts
 from periodic_table.tagging.tagger import TAGS
 

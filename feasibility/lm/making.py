@@ -19,7 +19,7 @@ from torch import Tensor
 from feasibility.lm.batches import MakePlan
 from feasibility.lm.model import Mixer, Plan
 from feasibility.lm.rules import escape_groups, is_ruling, ruling
-from feasibility.sparse_attention_patterns import upos_table
+from feasibility.sparse_attention.patterns import upos_table
 from sparse_attn import ClassRules, plan_classes
 
 Tables = Mapping[str, NDArray[np.uint8]]

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from feasibility.sparse_attention_patterns import upos_table
+from feasibility.sparse_attention.patterns import upos_table
 
 MODES = ("full", "pos_only", "features_only", "none")
 EDGES = ("hard", "soft", "escape")
@@ -140,7 +140,7 @@ def _bonds(mode: str, tables: Mapping[str, NDArray[np.uint8]]) -> tuple[Tensor, 
 
 
 def _tag(name: str) -> int:
-    from feasibility.sparse_attention_patterns import UPOS
+    from feasibility.sparse_attention.patterns import UPOS
 
     return UPOS.index(name)
 

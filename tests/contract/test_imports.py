@@ -24,7 +24,7 @@ ONLY_IN = {
     "triton": ("sparse_attn/impl/triton",),
     "nltk": ("periodic_table/lexicon",),
     "spacy": ("periodic_table/integrations",),
-    "transformers": ("sparse_attn/integrations", "feasibility/lm/hub.py", "feasibility/long_context_model.py"),
+    "transformers": ("sparse_attn/integrations", "feasibility/lm/hub.py", "feasibility/long_context/model.py"),
 }
 OPTIONAL = ("torch", "nltk", "spacy", "geoopt", "triton")
 NEEDS = {"sparse_attn": {"torch"}}

@@ -7,7 +7,7 @@ import pytest
 
 from dynamics import is_tree
 from dynamics.conllu import Sentence
-from feasibility.md_parser_rivals_graph import (
+from feasibility.md_parser.rivals_graph import (
     arc_features,
     arc_scores,
     frames,
@@ -16,8 +16,8 @@ from feasibility.md_parser_rivals_graph import (
     tags_between,
     train_graph,
 )
-from feasibility.md_parser_rivals_hash import SIZE, averaged, encode
-from feasibility.md_parser_rivals_transition import (
+from feasibility.md_parser.rivals_hash import SIZE, averaged, encode
+from feasibility.md_parser.rivals_transition import (
     LEFT,
     RIGHT,
     SHIFT,

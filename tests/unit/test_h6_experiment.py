@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from feasibility import h6_figures
-from feasibility.h6_arcs import measure_arcs
-from feasibility.h6_findings import corrected, heads_above, lift_over, of_size, worst
-from feasibility.h6_masks import CONTROLS, STRATA
-from feasibility.h6_record import PUBLISHED, RecordUnusable, by_size, keep, read_record
-from feasibility.h6_statistics import holm, over_chunks_and_seeds, p_value, stratified_auc
-from feasibility.h6_train import SCHEMA, SIZES
+from feasibility.h6 import figures as h6_figures
+from feasibility.h6.arcs import measure_arcs
+from feasibility.h6.findings import corrected, heads_above, lift_over, of_size, worst
+from feasibility.h6.masks import CONTROLS, STRATA
+from feasibility.h6.record import PUBLISHED, RecordUnusable, by_size, keep, read_record
+from feasibility.h6.statistics import holm, over_chunks_and_seeds, p_value, stratified_auc
+from feasibility.h6.train import SCHEMA, SIZES
 from feasibility.harness import Metric
 
 

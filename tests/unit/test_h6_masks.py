@@ -7,7 +7,7 @@ import pytest
 import torch
 from h6_cases import TYPES, made_up
 
-from feasibility.h6_masks import (
+from feasibility.h6.masks import (
     CONTROLS,
     STRATA,
     banded,

@@ -13,13 +13,14 @@ import torch
 from h6_cases import ENTRIES, made_up
 from torch import Tensor
 
-from feasibility import h6_measure, h6_train
-from feasibility.h6_attention import attention_weights, masked_losses
-from feasibility.h6_findings import auc, lift_over, loss_added, mask_effect, raw_share
-from feasibility.h6_masks import CONTROLS, STRATA
-from feasibility.h6_measure import Prepared, measure, prepare
-from feasibility.h6_record import by_size
-from feasibility.language_model_measure import SAMPLE
+from feasibility.h6 import measure as h6_measure
+from feasibility.h6 import train as h6_train
+from feasibility.h6.attention import attention_weights, masked_losses
+from feasibility.h6.findings import auc, lift_over, loss_added, mask_effect, raw_share
+from feasibility.h6.masks import CONTROLS, STRATA
+from feasibility.h6.measure import Prepared, measure, prepare
+from feasibility.h6.record import by_size
+from feasibility.language_model.measure import SAMPLE
 from feasibility.lm.model import LanguageModel, ModelConfig
 
 TEXTS = made_up(chunks=12, length=48)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from h6_cases import made_up
 
-from feasibility.h6_text import _WORD, Texts, allowed_types, decode, read_texts, type_of
-from feasibility.language_model_measure import SAMPLE
+from feasibility.h6.text import _WORD, Texts, allowed_types, decode, read_texts, type_of
+from feasibility.language_model.measure import SAMPLE
 from feasibility.lm.data import END_OF_TEXT, Corpus, CorpusCorrupt
 from periodic_table.bonding import load_rules
 from periodic_table.tagging.tagger import TAGS
@@ -72,7 +72,7 @@ def test_texts_come_back_from_disk(tmp_path: Path) -> None:
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"python -m feasibility.h6_text --out"):
+    with pytest.raises(FileNotFoundError, match=r"python -m feasibility.h6.text --out"):
         Texts.load(tmp_path / "none.npz")
     np.savez(tmp_path / "other.npz", schema=np.array("other"))
     with pytest.raises(CorpusCorrupt, match=r"does not hold texts of schema asa.h6-texts.v1"):

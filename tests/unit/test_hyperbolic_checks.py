@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from feasibility.harness import Metric, silent
-from feasibility.hyperbolic_bars import BARS, bars_met, bars_table, reached, shares, thresholds
-from feasibility.hyperbolic_checks import Trial, check, disagreement, seconds_to_goal, trials
-from feasibility.hyperbolic_figures import bars_chart
-from feasibility.hyperbolic_nouns import all_nouns, average_precision
+from feasibility.hyperbolic_embeddings.bars import BARS, bars_met, bars_table, reached, shares, thresholds
+from feasibility.hyperbolic_embeddings.checks import Trial, check, disagreement, seconds_to_goal, trials
+from feasibility.hyperbolic_embeddings.figures import bars_chart
+from feasibility.hyperbolic_embeddings.nouns import all_nouns, average_precision
 from hyperbolic.graph import Graph, build_graph
 from hyperbolic.metrics import retrieval
 

@@ -13,14 +13,22 @@ import numpy as np
 import pytest
 
 from feasibility.harness import Metric, Outcome, judge, median_of, silent
-from feasibility.hyperbolic_embeddings import CRITERIA, EXPERIMENT, NOT_PUBLISHED, BadConfig, Config, read_graph, run
-from feasibility.hyperbolic_figures import benefit_chart, distortion_chart, plain_word
-from feasibility.hyperbolic_labels import adjusted_mutual_information, agreement, branch_labels
-from feasibility.hyperbolic_learned import LEARNED, link_split, masks, transitive_split
-from feasibility.hyperbolic_peers import peers
-from feasibility.hyperbolic_rows import CURVED, FLAT, OTHER_DIMENSIONS, Comparison, Plan, compare
-from feasibility.hyperbolic_verdicts import PEERS, verdict
-from feasibility.hyperbolic_yardstick import ERRORS, GAINS, Yardstick, benefits, over_seeds
+from feasibility.hyperbolic_embeddings.experiment import (
+    CRITERIA,
+    EXPERIMENT,
+    NOT_PUBLISHED,
+    BadConfig,
+    Config,
+    read_graph,
+    run,
+)
+from feasibility.hyperbolic_embeddings.figures import benefit_chart, distortion_chart, plain_word
+from feasibility.hyperbolic_embeddings.labels import adjusted_mutual_information, agreement, branch_labels
+from feasibility.hyperbolic_embeddings.learned import LEARNED, link_split, masks, transitive_split
+from feasibility.hyperbolic_embeddings.peers import peers
+from feasibility.hyperbolic_embeddings.rows import CURVED, FLAT, OTHER_DIMENSIONS, Comparison, Plan, compare
+from feasibility.hyperbolic_embeddings.verdicts import PEERS, verdict
+from feasibility.hyperbolic_embeddings.yardstick import ERRORS, GAINS, Yardstick, benefits, over_seeds
 from hyperbolic.graph import GraphError, build_graph, closure
 from periodic_table.lexicon import UnknownSynset, load_lexicon
 

@@ -13,8 +13,8 @@ import torch
 
 from feasibility.environment import ROOT
 from feasibility.harness import Metric
-from feasibility.language_model_figures import difference_chart, position_chart, step_chart
-from feasibility.language_model_measure import (
+from feasibility.language_model.figures import difference_chart, position_chart, step_chart
+from feasibility.language_model.measure import (
     CAUSAL,
     HEADLINE,
     Lab,
@@ -26,7 +26,7 @@ from feasibility.language_model_measure import (
     resume_gap,
     sample_record,
 )
-from feasibility.language_model_record import (
+from feasibility.language_model.record import (
     TARGETS,
     by_position,
     difference,
@@ -37,7 +37,7 @@ from feasibility.language_model_record import (
     steps_to,
     time_to_target,
 )
-from feasibility.language_model_recorded import caveats, held_out, whole_steps
+from feasibility.language_model.recorded import caveats, held_out, whole_steps
 from feasibility.lm.controls import SCHEMA
 from feasibility.lm.patterns import Spec
 

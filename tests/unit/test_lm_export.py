@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from feasibility.language_model_measure import SAMPLE
+from feasibility.language_model.measure import SAMPLE
 from feasibility.lm.data import Corpus
 from feasibility.lm.export import Card, NotExportable, export, read_rules
 from feasibility.lm.generate import Stream

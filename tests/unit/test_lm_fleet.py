@@ -53,7 +53,7 @@ def test_no_time_means_no_job(tmp_path: Path) -> None:
 def test_devices_work_in_processes_of_their_own(tmp_path: Path) -> None:
     from feasibility.lm.patterns import Spec
     from feasibility.lm.recipe import Recipe
-    from feasibility.scaling_jobs import ScalingJob
+    from feasibility.scaling.jobs import ScalingJob
 
     # They cannot even begin: there is no text.
     jobs = [ScalingJob("x", Recipe(tmp_path / "none.npz", Spec("dense"), 16, 1, 2, 8, 1, 1, seed)) for seed in (0, 1)]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from feasibility.language_model_measure import SAMPLE
+from feasibility.language_model.measure import SAMPLE
 from feasibility.lm.agreement import Pair, judge_pairs, minimal_pairs, sentence_nats
 from feasibility.lm.data import Corpus
 from feasibility.lm.evaluate import evaluate

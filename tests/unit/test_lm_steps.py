@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from feasibility.language_model_measure import SAMPLE
+from feasibility.language_model.measure import SAMPLE
 from feasibility.lm import steps
 from feasibility.lm.steps import SCHEMA, WAYS, Options, run
 

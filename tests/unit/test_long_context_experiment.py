@@ -15,11 +15,11 @@ from feasibility.lm import records
 from feasibility.lm.patterns import Spec
 from feasibility.lm.recipe import Trained
 from feasibility.lm.records import RecordMissing
-from feasibility.long_context import EXPERIMENT, Config
-from feasibility.long_context_board import BEGIN, END, MarksMissing, board, main, put
-from feasibility.long_context_jobs import SCHEMA, by_position
-from feasibility.long_context_measure import changed_rows, small, stream_gap, stream_places
-from feasibility.long_context_record import (
+from feasibility.long_context.board import BEGIN, END, MarksMissing, board, main, put
+from feasibility.long_context.experiment import EXPERIMENT, Config
+from feasibility.long_context.jobs import SCHEMA, by_position
+from feasibility.long_context.measure import changed_rows, small, stream_gap, stream_places
+from feasibility.long_context.record import (
     TYPED,
     context_gain,
     difference,

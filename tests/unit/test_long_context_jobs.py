@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from feasibility.language_model_measure import SAMPLE
+from feasibility.language_model.measure import SAMPLE
 from feasibility.lm.fleet import run_all
 from feasibility.lm.patterns import Spec, write_specs
-from feasibility.long_context_jobs import LongestJob, Options, jobs
-from feasibility.long_context_model import Options as ModelOptions
-from feasibility.long_context_model import jobs as model_jobs
-from feasibility.long_context_record import growth, longest_in, memory_growth, per_token
-from feasibility.scaling_jobs import SIZES
+from feasibility.long_context.jobs import LongestJob, Options, jobs
+from feasibility.long_context.model import Options as ModelOptions
+from feasibility.long_context.model import jobs as model_jobs
+from feasibility.long_context.record import growth, longest_in, memory_growth, per_token
+from feasibility.scaling.jobs import SIZES
 
 SPECS = (Spec("dense", keys=32.5), Spec("predetermined/64", 4, 1, 12.0))
 PLACES = (40, 400)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from feasibility.harness import judge, silent
-from feasibility.md_parser import EXPERIMENT, BadConfig, Config, run
-from feasibility.md_parser_cost import eisner_operations, slope
-from feasibility.md_parser_measure import percentile
+from feasibility.md_parser.cost import eisner_operations, slope
+from feasibility.md_parser.experiment import EXPERIMENT, BadConfig, Config, run
+from feasibility.md_parser.measure import percentile
 from feasibility.toy_grammar.rules import MalformedGrammar
 
 SMALL = Config(sentences=40, permutations=2, repeats=2)

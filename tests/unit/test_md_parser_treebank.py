@@ -12,12 +12,13 @@ import pytest
 
 from dynamics.conllu import MalformedTreebank, Sentence
 from dynamics.reactive import train
-from feasibility import datasets, md_parser, md_parser_treebank_cost
+from feasibility import datasets
 from feasibility.harness import judge, silent
-from feasibility.md_parser_treebank import EXPERIMENT, BadConfig, Config, run
-from feasibility.md_parser_treebank_cost import Cost, crossover
-from feasibility.md_parser_treebank_data import TreebankMissing, find_parts, load_treebank, trained
-from feasibility.md_parser_treebank_spatial import counted_field, known_tags, static_scores
+from feasibility.md_parser import experiment, treebank_cost
+from feasibility.md_parser.treebank import EXPERIMENT, BadConfig, Config, run
+from feasibility.md_parser.treebank_cost import Cost, crossover
+from feasibility.md_parser.treebank_data import TreebankMissing, find_parts, load_treebank, trained
+from feasibility.md_parser.treebank_spatial import counted_field, known_tags, static_scores
 from feasibility.toy_grammar.rules import load_grammar
 from feasibility.toy_grammar.sentences import sample
 
@@ -145,13 +146,13 @@ def test_the_crossover_lies_where_the_curves_meet():
 
 
 def test_the_flag_ud_chooses_the_experiment(tmp_path):
-    assert md_parser.chosen(["--steps", "50", "--ud", "there"]) is EXPERIMENT
-    assert md_parser.chosen(["--ud=there"]) is EXPERIMENT
-    assert md_parser.chosen(["--steps", "50"]) is md_parser.EXPERIMENT
-    with pytest.raises(md_parser.BadConfig, match=r"run feasibility.md_parser_treebank"):
-        md_parser.run(md_parser.Config(ud=tmp_path), silent)
+    assert experiment.chosen(["--steps", "50", "--ud", "there"]) is EXPERIMENT
+    assert experiment.chosen(["--ud=there"]) is EXPERIMENT
+    assert experiment.chosen(["--steps", "50"]) is experiment.EXPERIMENT
+    with pytest.raises(experiment.BadConfig, match=r"run feasibility.md_parser.treebank"):
+        experiment.run(experiment.Config(ud=tmp_path), silent)
     shared = {field.name for field in dataclasses.fields(Config)} & {
-        f.name for f in dataclasses.fields(md_parser.Config)
+        f.name for f in dataclasses.fields(experiment.Config)
     }
     assert {"ud", "steps", "seed", "animate"} <= shared
 
@@ -169,8 +170,8 @@ def outcome(tiny, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ASA_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setattr(train, "Settings", small)
-        patch.setattr(md_parser_treebank_cost, "LENGTHS", (20, 40, 80))
-        patch.setattr(md_parser_treebank_cost, "REPEATS", 2)
+        patch.setattr(treebank_cost, "LENGTHS", (20, 40, 80))
+        patch.setattr(treebank_cost, "REPEATS", 2)
         return run(Config(ud=tiny), silent)
 
 

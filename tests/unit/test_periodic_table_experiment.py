@@ -11,18 +11,15 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from feasibility import periodic_table_clusters as clusters
-from feasibility import periodic_table_norms as norms
-from feasibility import periodic_table_places as places
-from feasibility import periodic_table_sources as sources
 from feasibility.harness import Outcome, judge, silent
-from feasibility.periodic_table import BARS, CRITERIA, EXPERIMENT, BadConfig, run
-from feasibility.periodic_table_coverage import coverage
-from feasibility.periodic_table_intervals import Comparison, auc, resampled_metric, spearman
-from feasibility.periodic_table_map import project
-from feasibility.periodic_table_pairs import JUDGED, Slot, Vocabulary, frequency_in_slot, slots, vocabulary
-from feasibility.periodic_table_scorer import Ridge, _Problem, fit, reduce
-from feasibility.periodic_table_treebank import SPLITS, Treebank, from_sentences, read_split
+from feasibility.periodic_table import clusters, norms, places, sources
+from feasibility.periodic_table.coverage import coverage
+from feasibility.periodic_table.experiment import BARS, CRITERIA, EXPERIMENT, BadConfig, run
+from feasibility.periodic_table.intervals import Comparison, auc, resampled_metric, spearman
+from feasibility.periodic_table.map import project
+from feasibility.periodic_table.pairs import JUDGED, Slot, Vocabulary, frequency_in_slot, slots, vocabulary
+from feasibility.periodic_table.scorer import Ridge, _Problem, fit, reduce
+from feasibility.periodic_table.treebank import SPLITS, Treebank, from_sentences, read_split
 from periodic_table import affinity
 from periodic_table.slots import TYPED
 from periodic_table.treebank import base, read_conllu

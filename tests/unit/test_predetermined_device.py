@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feasibility import predetermined_embeddings_device as device
-from feasibility.predetermined_embeddings import Config
-from feasibility.predetermined_embeddings_jobs import Kept, Unfinished
+from feasibility.predetermined_embeddings import device
+from feasibility.predetermined_embeddings.experiment import Config
+from feasibility.predetermined_embeddings.jobs import Kept, Unfinished
 
 
 def test_whatever_happens_the_bundle_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:  # type: ignore[no-untyped-def]

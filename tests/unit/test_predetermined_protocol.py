@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from feasibility.harness import silent
-from feasibility.predetermined_embeddings import BadConfig, Config, _check, completed
-from feasibility.predetermined_embeddings_jobs import Kept, Unfinished, chosen, collect, jobs_of, train_all, trials_of
-from feasibility.predetermined_embeddings_measure import make_exam
-from feasibility.predetermined_embeddings_protocol import FEW, KNOWN, LEARNED, OTHERS, plan
-from feasibility.predetermined_embeddings_runs import Bench, Cell, Group
-from feasibility.predetermined_embeddings_tables import CONDITIONS
-from feasibility.predetermined_embeddings_train import Recipe
+from feasibility.predetermined_embeddings.experiment import BadConfig, Config, _check, completed
+from feasibility.predetermined_embeddings.jobs import Kept, Unfinished, chosen, collect, jobs_of, train_all, trials_of
+from feasibility.predetermined_embeddings.measure import make_exam
+from feasibility.predetermined_embeddings.protocol import FEW, KNOWN, LEARNED, OTHERS, plan
+from feasibility.predetermined_embeddings.runs import Bench, Cell, Group
+from feasibility.predetermined_embeddings.tables import CONDITIONS
+from feasibility.predetermined_embeddings.train import Recipe
 from feasibility.toy_world.grammar import build_world
 
 RECIPE = Recipe(dim=32, layers=1, heads=1, checks=2)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from feasibility.harness import Metric
-from feasibility.predetermined_embeddings import CRITERIA, Config
-from feasibility.predetermined_embeddings_figures_more import sizes
-from feasibility.predetermined_embeddings_record import RECORD, TOLD, NotFull, charts, keep, read_record, shown
-from feasibility.predetermined_embeddings_tables import BLOCKS
+from feasibility.predetermined_embeddings.experiment import CRITERIA, Config
+from feasibility.predetermined_embeddings.figures_more import sizes
+from feasibility.predetermined_embeddings.record import RECORD, TOLD, NotFull, charts, keep, read_record, shown
+from feasibility.predetermined_embeddings.tables import BLOCKS
 
 
 def test_the_record_has_the_whole_protocol() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from feasibility.predetermined_embeddings_statistics import (
+from feasibility.predetermined_embeddings.statistics import (
     Estimate,
     contrast,
     crossed,

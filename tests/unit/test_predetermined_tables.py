@@ -9,9 +9,9 @@ from causality import assert_causal
 from scipy.stats import spearmanr
 
 from feasibility.lm.model import LanguageModel, ModelConfig
-from feasibility.predetermined_embeddings_measure import _ranks, likeness
-from feasibility.predetermined_embeddings_sides import Output, Table
-from feasibility.predetermined_embeddings_tables import (
+from feasibility.predetermined_embeddings.measure import _ranks, likeness
+from feasibility.predetermined_embeddings.sides import Output, Table
+from feasibility.predetermined_embeddings.tables import (
     BOUNDARY,
     CONDITIONS,
     LEARNED_SCALE,
@@ -54,21 +54,21 @@ def test_every_kind_has_the_same_size_and_tells_all_words_apart(kind: str) -> No
 @pytest.mark.parametrize("kind", ["shuffled", "gaussian", "binary", "ppmi"])
 def test_controls_have_the_spectrum_of_the_coordinates(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without the code, which is the same Gaussian in all of them.
-    monkeypatch.setattr("feasibility.predetermined_embeddings_tables.CODE_SHARE", 0.0)
+    monkeypatch.setattr("feasibility.predetermined_embeddings.tables.CODE_SHARE", 0.0)
     ours, theirs = (np.linalg.svd(table(k)[:PLACES], compute_uv=False) for k in ("coordinates", kind))
     assert ours[:RANK] == pytest.approx(theirs[:RANK], rel=1e-3)
     assert ours[RANK] < 1e-3 * ours[0]
 
 
 def test_shuffled_rows_are_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("feasibility.predetermined_embeddings_tables.CODE_SHARE", 0.0)
+    monkeypatch.setattr("feasibility.predetermined_embeddings.tables.CODE_SHARE", 0.0)
     ours, theirs = table("coordinates")[:PLACES], table("shuffled")[:PLACES]
     assert np.sort(np.linalg.norm(ours, axis=1)) == pytest.approx(np.sort(np.linalg.norm(theirs, axis=1)), rel=1e-4)
     assert not np.allclose(ours, theirs)
 
 
 def test_a_misaligned_world_moves_the_rows_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("feasibility.predetermined_embeddings_tables.CODE_SHARE", 0.0)
+    monkeypatch.setattr("feasibility.predetermined_embeddings.tables.CODE_SHARE", 0.0)
     right, wrong = table("coordinates")[:PLACES], table("coordinates", 0.0)[:PLACES]
     assert np.array_equal(wrong, right[build_world(0.0).own])
     assert np.array_equal(features(build_world(0.0)), features(WORLD)[build_world(0.0).own])

@@ -10,12 +10,12 @@ import pytest
 
 from feasibility.harness import silent
 from feasibility.lm.data import Corpus
-from feasibility.predetermined_embeddings_jobs import Kept, collect, jobs_of, train_all
-from feasibility.predetermined_embeddings_runs import Cell
-from feasibility.predetermined_embeddings_tables import CODE_SHARE, CONDITIONS, SCALE, UnknownTable
-from feasibility.predetermined_embeddings_text import SAMPLE, STRETCH, Text, TextCorrupt, _sample, cut, tokens_of
-from feasibility.predetermined_embeddings_text_runs import RANK, TextBench, TextGroup, TextStudent, hold_words
-from feasibility.predetermined_embeddings_train import Recipe
+from feasibility.predetermined_embeddings.jobs import Kept, collect, jobs_of, train_all
+from feasibility.predetermined_embeddings.runs import Cell
+from feasibility.predetermined_embeddings.tables import CODE_SHARE, CONDITIONS, SCALE, UnknownTable
+from feasibility.predetermined_embeddings.text import SAMPLE, STRETCH, Text, TextCorrupt, _sample, cut, tokens_of
+from feasibility.predetermined_embeddings.text_runs import RANK, TextBench, TextGroup, TextStudent, hold_words
+from feasibility.predetermined_embeddings.train import Recipe
 
 # Two sentences of common words; 80 words in all, so that coordinates differ in more than 64 directions.
 WORDS = tuple(

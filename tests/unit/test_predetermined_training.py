@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from feasibility.predetermined_embeddings_students import IGNORED, Student, encode
-from feasibility.predetermined_embeddings_tables import BOUNDARY, PLACES, UNKNOWN
-from feasibility.predetermined_embeddings_train import OutOfTime, Recipe, _AdamW, _Text, teach
+from feasibility.predetermined_embeddings.students import IGNORED, Student, encode
+from feasibility.predetermined_embeddings.tables import BOUNDARY, PLACES, UNKNOWN
+from feasibility.predetermined_embeddings.train import OutOfTime, Recipe, _AdamW, _Text, teach
 from feasibility.toy_world.grammar import build_world
 from feasibility.toy_world.sampling import draw
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from feasibility import predetermined_embeddings_unseen as unseen
-from feasibility.predetermined_embeddings_measure import excess, make_exam
-from feasibility.predetermined_embeddings_tables import BOUNDARY, PLACES, UNKNOWN, VOCABULARY, features
-from feasibility.predetermined_embeddings_train import Class
+from feasibility.predetermined_embeddings import unseen
+from feasibility.predetermined_embeddings.measure import excess, make_exam
+from feasibility.predetermined_embeddings.tables import BOUNDARY, PLACES, UNKNOWN, VOCABULARY, features
+from feasibility.predetermined_embeddings.train import Class
 from feasibility.toy_world.exact import Law, NotInWorld
 from feasibility.toy_world.grammar import build_world
 from feasibility.toy_world.sampling import draw

@@ -13,10 +13,10 @@ from feasibility.harness import judge, silent
 from feasibility.lm import records
 from feasibility.lm.patterns import Spec
 from feasibility.lm.records import RecordMissing
-from feasibility.scaling import EXPERIMENT, Config
-from feasibility.scaling_jobs import SCHEMA
-from feasibility.scaling_measure import TINY, tiny_lines
-from feasibility.scaling_record import TYPED, Runs, gains, law_of, lead, leads, points, read_runs, runs_of, trend
+from feasibility.scaling.experiment import EXPERIMENT, Config
+from feasibility.scaling.jobs import SCHEMA
+from feasibility.scaling.measure import TINY, tiny_lines
+from feasibility.scaling.record import TYPED, Runs, gains, law_of, lead, leads, points, read_runs, runs_of, trend
 
 SIZES = (5_000_000, 17_000_000, 60_000_000, 119_000_000, 337_000_000)
 HARD = np.random.default_rng(0).normal(0, 0.2, 80)

@@ -12,13 +12,12 @@ import torch
 from causality import assert_causal
 from scipy.stats import ttest_1samp
 
-from feasibility import sparse_attention_figures as figures
-from feasibility import sparse_attention_measure as measure
 from feasibility.harness import Metric, Outcome, judge, silent
-from feasibility.sparse_attention import CRITERIA, EXPERIMENT, BadConfig, Config, run
-from feasibility.sparse_attention_memory import Growth, allocated, growth, memory_of
-from feasibility.sparse_attention_model import KINDS, TEST, TRAIN, Kind, TinyModel, attention, draw_text, perplexity
-from feasibility.sparse_attention_patterns import (
+from feasibility.sparse_attention import figures, measure
+from feasibility.sparse_attention.experiment import CRITERIA, EXPERIMENT, BadConfig, Config, run
+from feasibility.sparse_attention.memory import Growth, allocated, growth, memory_of
+from feasibility.sparse_attention.model import KINDS, TEST, TRAIN, Kind, TinyModel, attention, draw_text, perplexity
+from feasibility.sparse_attention.patterns import (
     EWT_COUNTS,
     HEADLINE,
     TABLE,
@@ -30,7 +29,7 @@ from feasibility.sparse_attention_patterns import (
     tag_record,
     upos_table,
 )
-from feasibility.sparse_attention_scores import break_even, over_seeds, unsigned
+from feasibility.sparse_attention.scores import break_even, over_seeds, unsigned
 from sparse_attn import plan_classes
 
 CPU = measure.Bench("cpu", torch.float32, 1, 1, 0)

@@ -1,0 +1,1 @@
+"""Word hierarchies in curved and in flat space: begin with experiment.py."""

@@ -1,0 +1,1 @@
+"""What long contexts are worth, and streams in constant memory: begin with experiment.py."""

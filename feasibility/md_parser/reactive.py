@@ -1,0 +1,171 @@
+"""The reactive mode on the toy grammar: what bonds learn of each other from sentences, where forces read the rules.
+
+It learns in a process of its own, beside the forces: most of a first run is compiling, which one core does for each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynamics import eisner, greedy
+from dynamics.conllu import Sentence as Row
+from dynamics.reactive.parser import ReactiveParser
+from dynamics.reactive.train import Settings, train
+from feasibility.harness import Metric, Track, silent
+from feasibility.intervals import mean_interval, ratio_interval, share_interval
+from feasibility.md_parser.measure import Bench, Counts, prepare
+from feasibility.toy_grammar.rules import MalformedGrammar
+from feasibility.toy_grammar.sentences import Sentence, sample
+
+if TYPE_CHECKING:
+    from feasibility.md_parser.experiment import Config
+
+REACTIVE = 6
+# A toy needs small tables: twenty words instead of twenty thousand.
+SMALL = Settings(charge_bits=16, label_bits=10, tag_bits=12, coupling_bits=14)
+# Sentences to learn from, for each test sentence.
+LESSONS = 2
+
+
+class Reactive:
+    """The reactive mode at work in a process of its own, from the beginning of the context on.
+
+    Args:
+        config: of the run.
+    """
+
+    def __init__(self, config: Config) -> None:
+        # Not forked: numba's and torch's threads would not survive it.
+        context = multiprocessing.get_context("spawn")
+        self._receiver, self._sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=_work, args=(config, self._sender), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        # The other end is the process's alone, so that its end is noticed.
+        self._sender.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # After an error, or Ctrl-C, nobody waits for it any more.
+        self._process.terminate()
+        self._process.join()
+
+    def wait(self, metrics: dict[str, Metric], baselines: dict[str, dict[str, float]], track: Track) -> ReactiveParser:
+        """Take what it found into metrics and baselines; returns the parser.
+
+        Raises:
+            whatever the process raised; EOFError where it was killed.
+        """
+        for found in track([self._receiver], "waiting for the reactive mode"):
+            outcome = found.recv()
+            if isinstance(outcome, Exception):
+                raise outcome
+            own_metrics, own_baselines, model, steps = outcome
+        metrics |= own_metrics
+        for name, row in own_baselines.items():
+            baselines.setdefault(name, {}).update(row)
+        return ReactiveParser(model, steps)
+
+
+def _work(config: Config, sender: Connection) -> None:
+    """What the process does: sends metrics, baselines, model and steps, or the error."""
+    # Ctrl-C is the parent's to handle, who then ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    metrics: dict[str, Metric] = {}
+    baselines: dict[str, dict[str, float]] = {}
+    try:
+        parser = reactive(prepare(config), metrics, baselines, silent)
+        sender.send((metrics, baselines, parser.model, parser.steps))
+    except Exception as error:
+        sender.send(error)
+
+
+def reactive(
+    bench: Bench, metrics: dict[str, Metric], baselines: dict[str, dict[str, float]], track: Track
+) -> ReactiveParser:
+    """Train on sentences of the grammar, as long as the test and the longer ones, and parse the test sentences.
+
+    Args:
+        bench: grammar and test sentences.
+        metrics: `uas_reactive` and its like are added.
+        baselines: static decoders of the learned charges are added.
+        track: of progress.
+    """
+    config = bench.config
+    drawn = _lessons(bench, LESSONS * config.sentences)
+    settings = dataclasses.replace(SMALL, seed=config.seed)
+    model = train([_row(bench, s) for s in drawn], settings, lambda items, label: track(items, f"reactive: {label}"))
+    parser = ReactiveParser(model, config.steps)
+    rows = [_row(bench, s) for s in bench.sentences]
+    parses = [parser.parse(s.tokens, s.upos, xpos=s.xpos) for s in track(rows, "relaxing bonds")]
+    ours = _count([(parse.heads, parse.labels) for parse in parses], bench.sentences)
+    steps = [parse.steps for parse in parses]
+    metrics["uas_reactive"] = ratio_interval(ours.heads, ours.words, "%", config.seed)
+    metrics["las_reactive"] = ratio_interval(ours.labelled, ours.words, "%", config.seed)
+    metrics["steps_reactive"] = mean_interval(steps, "steps", config.seed)
+    metrics["converged_share_reactive"] = share_interval(sum(parse.converged for parse in parses), len(parses))
+    metrics["coverage_reactive"] = share_interval(sum(parse.whole for parse in parses), len(parses))
+    if bench.long:
+        long = [parser.parse(s.words, _upos(bench, s), xpos=s.tags) for s in bench.long]
+        got = _count([(parse.heads, parse.labels) for parse in long], bench.long)
+        metrics["uas_long_reactive"] = ratio_interval(got.heads, got.words, "%", config.seed)
+    for name, decoder, scores in (
+        ("learned_greedy", greedy, parser.charges),
+        ("learned_eisner", eisner, parser.charges),
+        ("learned_votes_eisner", eisner, parser.votes),
+    ):
+        baselines[name] = _static(parser, rows, bench.sentences, decoder, scores)
+    best = max(baselines["learned_greedy"]["uas"], baselines["learned_eisner"]["uas"])
+    baselines["learned_eisner"]["uas_reactive"] = best
+    return parser
+
+
+def _lessons(bench: Bench, count: int) -> list[Sentence]:
+    config = bench.config
+    try:
+        return sample(bench.grammar, count, config.min_length, 2 * config.max_length, (config.seed, REACTIVE))
+    except MalformedGrammar:
+        return sample(bench.grammar, count, config.min_length, config.max_length, (config.seed, REACTIVE))
+
+
+def _row(bench: Bench, s: Sentence) -> Row:
+    """A toy sentence as a treebank would have it; the grammar's tags are its fine parts of speech."""
+    return Row(s.words, _upos(bench, s), s.tags, tuple(s.heads.tolist()), s.labels)
+
+
+def _upos(bench: Bench, s: Sentence) -> tuple[str, ...]:
+    return tuple(bench.grammar.lexicon[tag].upos for tag in s.tags)
+
+
+def _count(trees: Sequence[tuple[NDArray[np.int64], Sequence[str]]], sentences: Sequence[Sentence]) -> Counts:
+    """Right heads and labels; learned labels have no subtypes."""
+    from dynamics import attachment
+
+    rows = [
+        attachment(heads, labels, gold.heads, [label.split(":")[0] for label in gold.labels])
+        for (heads, labels), gold in zip(trees, sentences, strict=True)
+    ]
+    return Counts(*np.array(rows).T)
+
+
+def _static(
+    parser: ReactiveParser,
+    rows: Sequence[Row],
+    sentences: Sequence[Sentence],
+    decoder: Callable[[NDArray[np.float64]], NDArray[np.int64]],
+    scores: Callable[..., NDArray[np.float64]],
+) -> dict[str, float]:
+    trees = []
+    for s in rows:
+        heads = decoder(scores(s.tokens, s.upos, xpos=s.xpos))
+        trees.append((heads, parser.label(s.tokens, s.upos, heads.tolist(), xpos=s.xpos)))
+    return _count(trees, sentences).scores()

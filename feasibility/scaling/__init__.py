@@ -1,0 +1,1 @@
+"""Whether what typed memory gains lasts when models grow: begin with experiment.py."""
