@@ -223,7 +223,8 @@ def eisner(score: NDArray[np.float64]) -> NDArray[np.int64]:
                 value = complete[i, k, 1] + incomplete[k, j, 1]
                 if value > complete[i, j, 1]:
                     complete[i, j, 1], split_complete[i, j, 1] = value, k
-    root, best = 1, -np.inf
+    # Not from 1: numba would compile what follows once more for this one number.
+    root, best = n, -np.inf
     for r in range(1, n + 1):
         value = complete[1, r, 1] + complete[r, n, 0] + score[0, r]
         if value > best:
@@ -237,27 +238,24 @@ def _backtrack(
 ) -> NDArray[np.int64]:
     """Read the heads off the split points; a stack of (i, j, side, whether the span is complete)."""
     heads = np.zeros(n, np.int64)
-    stack = np.zeros((4 * n + 4, 4), np.int64)
-    top = _push(stack, _push(stack, 0, 1, root, 1, 1), root, n, 0, 1)
+    stack = np.empty((4 * n + 4, 4), np.int64)
+    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 1, root, 1, 1
+    stack[1, 0], stack[1, 1], stack[1, 2], stack[1, 3] = root, n, 0, 1
+    top = 2
     while top > 0:
         top -= 1
         i, j, side, finished = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3]
         if i == j:
             continue
-        if finished == 0:
-            heads[(j if side == 0 else i) - 1] = i if side == 0 else j
-            k = split_incomplete[i, j]
-            top = _push(stack, _push(stack, top, i, k, 0, 1), k + 1, j, 1, 1)
-        elif side == 0:
-            k = split_complete[i, j, 0]
-            top = _push(stack, _push(stack, top, i, k, 0, 0), k, j, 0, 1)
+        # Two spans that meet at the split. In a complete one, that on the side of the head is incomplete.
+        if finished:
+            k = split_complete[i, j, side]
+            begin, sides, ready = k, (side, side), (side, 1 - side)
         else:
-            k = split_complete[i, j, 1]
-            top = _push(stack, _push(stack, top, k, j, 1, 0), i, k, 1, 1)
+            k = split_incomplete[i, j]
+            begin, sides, ready = k + 1, (0, 1), (1, 1)
+            heads[(j if side == 0 else i) - 1] = i if side == 0 else j
+        stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3] = i, k, sides[0], ready[0]
+        stack[top + 1, 0], stack[top + 1, 1], stack[top + 1, 2], stack[top + 1, 3] = begin, j, sides[1], ready[1]
+        top += 2
     return heads
-
-
-@compiled
-def _push(stack: NDArray[np.int64], top: int, i: int, j: int, side: int, finished: int) -> int:
-    stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3] = i, j, side, finished
-    return top + 1

@@ -72,7 +72,8 @@ def sparse_eisner(
                 if value > best:
                     best, chosen = value, b
             left[j, i], left_bond[j, i] = best, chosen
-    child, best = 1, -np.inf
+    # Not from 1: numba would compile what follows once more for this one number.
+    child, best = n, -np.inf
     for r in range(1, n + 1):
         value = left[r, 1] + right[r, n] + root[r]
         if value > best:

@@ -25,13 +25,14 @@ from dynamics.reactive.features import (
     COUNTS,
     DISTANCE,
     SIDE,
+    Templates,
     Weights,
+    both_shares,
     circumstances,
     first_bits,
     mixed,
     scattered,
-    template_table,
-    word_shares,
+    templates_of,
 )
 from dynamics.reactive.spans import span_tables, tags_between
 
@@ -61,30 +62,6 @@ COARSE_TEMPLATES = [
 ]  # fmt: skip
 
 
-class Templates(NamedTuple):
-    """Templates as kernels take them.
-
-    Args:
-        head, dependent: from `template_table`.
-        runs: [R, 3] int64, first and last but one of neighbouring templates of one circumstance, and which: compiled
-            code takes several at once.
-        between: how many, the last and in no run, are taken once for every tag in between.
-    """
-
-    head: NDArray[np.int64]
-    dependent: NDArray[np.int64]
-    runs: NDArray[np.int64]
-    between: int
-
-
-def _templates(templates: list[tuple[str, str, int]], between: int) -> Templates:
-    head, dependent, circumstance = template_table(templates)
-    once = len(templates) - between
-    starts = [t for t in range(once) if t == 0 or circumstance[t] != circumstance[t - 1]]
-    runs = [(t, end, circumstance[t]) for t, end in zip(starts, [*starts[1:], once], strict=True)]
-    return Templates(head, dependent, np.array(runs, np.int64), between)
-
-
 class Spans(NamedTuple):
     """What stands between words, from `span_tables`."""
 
@@ -93,8 +70,8 @@ class Spans(NamedTuple):
     marks: NDArray[np.int64]
 
 
-FINE = _templates(TEMPLATES, 2)
-COARSE = _templates(COARSE_TEMPLATES, 0)
+FINE = templates_of(TEMPLATES, salt=3, between=2)
+COARSE = templates_of(COARSE_TEMPLATES, salt=1)
 TAGS = 62
 
 
@@ -272,11 +249,8 @@ def fit_charges(
     for s in order:
         begin, end = starts[s], starts[s + 1]
         own_tags, own_kinds = tags[begin : end - 1], kinds[begin : end - 1]
-        rough_heads = word_shares(codes[begin:end], COARSE.head, 1)
-        rough_dependents = word_shares(codes[begin:end], COARSE.dependent, 2)
-        # Coarse and fine models share no table, so their features may share salts.
-        heads = word_shares(codes[begin:end], templates.head, 3 if most else 1)
-        dependents = word_shares(codes[begin:end], templates.dependent, 4 if most else 2)
+        rough_heads, rough_dependents = both_shares(codes[begin:end], COARSE)
+        heads, dependents = both_shares(codes[begin:end], templates)
         size = heads.shape[0]
         spans = Spans(*span_tables(own_tags, own_kinds))
         rough_places, rough_counts = room_for(size, COARSE)

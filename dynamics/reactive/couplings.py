@@ -25,6 +25,9 @@ CHARGE, FIT, CROSSING, ROOT = range(4)
 TABLES = 8
 VOTES, SIBLINGS, UPBONDS = 9, 10, 11
 
+# See `Couplings`.
+Switches = tuple[bool, bool, bool, bool, bool, bool]
+
 
 @dataclass(frozen=True)
 class Couplings:
@@ -36,6 +39,7 @@ class Couplings:
         crossing: bonds that cross push one another away.
         root: ROOT has room for one bond.
         votes: learned corrections of single states.
+        details: what siblings and up-bonds know beyond the two sites: tags, words and order.
     """
 
     siblings: bool = True
@@ -43,6 +47,11 @@ class Couplings:
     crossing: bool = True
     root: bool = True
     votes: bool = True
+    details: bool = True
+
+    def for_kernels(self) -> Switches:
+        """The same as a tuple, in this order."""
+        return self.siblings, self.upbonds, self.crossing, self.root, self.votes, self.details
 
 
 @compiled
@@ -219,8 +228,9 @@ def strengths(
     constants: NDArray[np.float32],
     sites: int,
     bits: int,
+    details: bool,
 ) -> NDArray[np.float64]:
-    """[B] float64 in nat, how much each pair likes to be together."""
+    """[B] float64 in nat, how much each pair likes to be together; without details, by the two sites alone."""
     out = np.zeros(kinds.size)
     places = np.empty(max(SIBLINGS, UPBONDS), np.int64)
     # Taken out of the tuple once: handing it on for every pair would cost more than the pair.
@@ -232,7 +242,7 @@ def strengths(
         else:
             upbond_places(codes, head[j], head[i], word[i], site[j], site[i], sites, bits, places)
         total = 0.0
-        for f in range(SIBLINGS if kinds[b] == 0 else UPBONDS):
+        for f in range((SIBLINGS if kinds[b] == 0 else UPBONDS) if details else 1):
             total += constants[places[f]]
         out[b] = total
     return out

@@ -10,6 +10,7 @@ Axes: `P` particles, ROOT (0) and the N words; `A` templates; `C` columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,17 +37,32 @@ _SALT = np.uint64(0xD6E8FEB86659FD93)
 _TWENTY_NINE = np.uint64(29)
 
 
-def template_table(
-    templates: Sequence[tuple[str, str, int]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+class Templates(NamedTuple):
+    """Templates as kernels take them.
+
+    In a tuple, because numba compiles what takes a constant number or array anew for each.
+
+    Args:
+        head, dependent: [A, 6] int64, indices of properties, -1 for none.
+        runs: [R, 3] int64, first and last but one of neighbouring templates of one circumstance, and which: compiled
+            code takes several at once.
+        salt: tells heads of these templates from those of others; one more tells dependents.
+        between: how many, the last and in no run, are taken once for every tag in between.
+    """
+
+    head: NDArray[np.int64]
+    dependent: NDArray[np.int64]
+    runs: NDArray[np.int64]
+    salt: int
+    between: int
+
+
+def templates_of(templates: Sequence[tuple[str, str, int]], salt: int, between: int = 0) -> Templates:
     """Templates as arrays.
 
     Args:
         templates: A of (properties of the head, of the dependent, circumstance).
-
-    Returns:
-        head, dependent: [A, 6] int64, indices of properties, -1 for none.
-        circumstance: [A] int64.
+        salt, between: see `Templates`.
     """
     names = list(PROPERTIES)
     sides = np.full((2, len(templates), 6), -1, np.int64)
@@ -54,7 +70,10 @@ def template_table(
         for side, letters in enumerate((head, dependent)):
             for column, name in enumerate(letters):
                 sides[side, row, column] = names.index(name)
-    return sides[0], sides[1], np.array([template[2] for template in templates], np.int64)
+    kinds, once = [kind for _, _, kind in templates], len(templates) - between
+    starts = [t for t in range(once) if t == 0 or kinds[t] != kinds[t - 1]]
+    runs = [(t, end, kinds[t]) for t, end in zip(starts, [*starts[1:], once], strict=True)]
+    return Templates(sides[0], sides[1], np.array(runs, np.int64), salt, between)
 
 
 _OFFSETS = np.array([place for place, _ in PROPERTIES.values()], np.int64)
@@ -97,6 +116,13 @@ def word_shares(codes: NDArray[np.uint64], templates: NDArray[np.int64], salt: i
                 share = mixed(share, own[p])
             shares[i, t] = scattered(share)
     return shares
+
+
+@compiled
+def both_shares(codes: NDArray[np.uint64], templates: Templates) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """[P, A] uint64 twice, each word's share as head and as dependent; see `word_shares`."""
+    heads = word_shares(codes, templates.head, templates.salt)
+    return heads, word_shares(codes, templates.dependent, templates.salt + 1)
 
 
 @compiled
@@ -147,3 +173,13 @@ def first_bits(key: np.uint64, bits: int) -> int:
 def place_of(key: np.uint64, bits: int) -> int:
     """Where in a table of 2^bits the feature of this key is."""
     return first_bits(scattered(key), bits)
+
+
+@compiled
+def greatest(numbers: NDArray[np.float64], count: int) -> int:
+    """Where the greatest of the first so many numbers is, the first of equal ones."""
+    best = 0
+    for i in range(1, count):
+        if numbers[i] > numbers[best]:
+            best = i
+    return best

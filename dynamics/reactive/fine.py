@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from dynamics.compile import compiled
 from dynamics.reactive.codes import FINE
-from dynamics.reactive.features import SIDE, Weights, first_bits, mixed, scattered, template_table, word_shares
+from dynamics.reactive.features import SIDE, Weights, first_bits, greatest, mixed, scattered, templates_of, word_shares
 
 _PROPERTIES = "u uw ue ues us uv uy ulr uvV uyY uev uey uel uer uekl uerq uwv uwy uVl uTkl uekv"
-TEMPLATES = template_table([(one, "", SIDE) for one in _PROPERTIES.split()])[0]
-_SALT = 3
+TEMPLATES = templates_of([(one, "", SIDE) for one in _PROPERTIES.split()], salt=3)
 
 
 @compiled
@@ -64,13 +63,14 @@ def tag_sentence(
 
     Cost: O(N A).
     """
-    shares = word_shares(codes, TEMPLATES, _SALT)
+    shares = word_shares(codes, TEMPLATES.head, TEMPLATES.salt)
     for i in range(1, codes.shape[0] - 1):
         own = choices[first[tags[i]] : first[tags[i] + 1]]
         if own.size == 1:
             codes[i, FINE] = fine_codes[own[0]]
         elif own.size > 1:
-            codes[i, FINE] = fine_codes[own[np.argmax(tag_scores(shares[i], own, weights, bits))]]
+            scores = tag_scores(shares[i], own, weights, bits)
+            codes[i, FINE] = fine_codes[own[greatest(scores, own.size)]]
 
 
 @compiled
@@ -100,17 +100,19 @@ def fit_tags(
     """
     for s in order:
         begin, end = starts[s], starts[s + 1]
-        shares = word_shares(codes[begin:end], TEMPLATES, _SALT)
+        shares = word_shares(codes[begin:end], TEMPLATES.head, TEMPLATES.salt)
         for i in range(1, end - begin - 1):
             own = choices[first[tags[begin + i]] : first[tags[begin + i] + 1]]
             right = gold[begin + i]
             if own.size < 2 or right < 0:
                 continue
             scores = tag_scores(shares[i], own, weights, bits)
-            scores = np.exp(scores - scores.max())
-            scores /= scores.sum()
+            best, whole = scores[greatest(scores, own.size)], 0.0
             for c in range(own.size):
-                slope = scores[c] - (1.0 if own[c] == right else 0.0)
+                scores[c] = math.exp(scores[c] - best)
+                whole += scores[c]
+            for c in range(own.size):
+                slope = scores[c] / whole - (1.0 if own[c] == right else 0.0)
                 if abs(slope) > 1e-3:
                     salt = scattered(mixed(np.uint64(own[c] + 1), np.uint64(7)))
                     for t in range(shares.shape[1]):

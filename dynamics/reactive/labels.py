@@ -21,10 +21,10 @@ from dynamics.reactive.features import (
     DISTANCE,
     SIDE,
     Weights,
+    both_shares,
     circumstances,
     first_bits,
-    template_table,
-    word_shares,
+    templates_of,
 )
 
 TEMPLATES = (
@@ -34,8 +34,7 @@ TEMPLATES = (
     + [(h, d, SIDE) for h, d in (("x", "vx"), ("x", "xy"), ("vx", "x"), ("xy", "x"), ("", "LxR"), ("", "w"))]
     + [("x", "x", DISTANCE), ("u", "w", DISTANCE), ("u", "u", BETWEEN), ("x", "x", COUNTS), ("x", "Vv", SIDE)]
 )
-HEAD, DEPENDENT, CIRCUMSTANCE = template_table(TEMPLATES)
-HEAD_SALT, DEPENDENT_SALT = 5, 6
+LABELS = templates_of(TEMPLATES, salt=5)
 _VERB, _MARK = 1, 2
 
 
@@ -68,8 +67,11 @@ def label_rows(
         verbs += kinds[i] == _VERB
         marks += kinds[i] == _MARK
     circumstances(1 if h > d else 0, abs(h - d), between, verbs, marks, around)
-    for t in range(rows.size):
-        rows[t] = first_bits(heads[h, t] + dependents[d, t] + around[CIRCUMSTANCE[t]], bits)
+    runs = LABELS.runs
+    for r in range(runs.shape[0]):
+        same = around[runs[r, 2]]
+        for t in range(runs[r, 0], runs[r, 1]):
+            rows[t] = first_bits(heads[h, t] + dependents[d, t] + same, bits)
 
 
 @compiled
@@ -130,11 +132,10 @@ def fit_labels(
         bits: log2 R.
         weights, squares: [R, L] float32, changed.
     """
-    chances, rows = np.empty(weights.shape[1]), np.empty(CIRCUMSTANCE.size, np.int64)
+    chances, rows = np.empty(weights.shape[1]), np.empty(LABELS.head.shape[0], np.int64)
     for s in order:
         begin, end = starts[s], starts[s + 1]
-        heads = word_shares(codes[begin:end], HEAD, HEAD_SALT)
-        dependents = word_shares(codes[begin:end], DEPENDENT, DEPENDENT_SALT)
+        heads, dependents = both_shares(codes[begin:end], LABELS)
         for d in range(1, end - begin - 1):
             h, right = gold_heads[begin + d], gold_labels[begin + d]
             if h == 0 or right == 0:

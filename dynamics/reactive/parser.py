@@ -56,8 +56,8 @@ class ReactiveParser(Parser):
         if not tolerance >= 0.0 or not stiffness >= 0.0:
             raise ValueError(f"tolerance is {tolerance} and stiffness {stiffness}, expected 0 or more")
         self.tolerance, self.stiffness = float(tolerance), float(stiffness)
-        self.couplings = on = couplings or Couplings()
-        self._switches = on.siblings, on.upbonds, on.crossing, on.root, on.votes
+        self.couplings = couplings or Couplings()
+        self._switches = self.couplings.for_kernels()
 
     def parse(
         self, tokens: Sequence[str], upos: Sequence[str], record: bool = False, xpos: Sequence[str] | None = None

@@ -27,7 +27,7 @@ from dynamics.reactive.arcs import (
     keep_best,
     room_for,
 )
-from dynamics.reactive.features import CIRCUMSTANCES, DISTANCE, Weights, circumstances, first_bits, word_shares
+from dynamics.reactive.features import CIRCUMSTANCES, DISTANCE, Weights, both_shares, circumstances, first_bits
 from dynamics.reactive.spans import span_tables
 
 # By these alone a far head is known to suit all words of a tag.
@@ -182,8 +182,8 @@ def log_charges(
 
     Cost: O(N (near + far) coarse features, O(N K) features.
     """
-    rough_heads, rough_dependents = word_shares(codes, COARSE.head, 1), word_shares(codes, COARSE.dependent, 2)
-    heads, dependents = word_shares(codes, FINE.head, 3), word_shares(codes, FINE.dependent, 4)
+    rough_heads, rough_dependents = both_shares(codes, COARSE)
+    heads, dependents = both_shares(codes, FINE)
     size, most = heads.shape[0], reach.most
     spans = Spans(*span_tables(tags, kinds))
     far = far_heads(codes, rough_heads, rough_dependents, FAR, coarse[0], coarse[2], reach.near, reach.far)

@@ -5,7 +5,7 @@ Axes: `P` particles, ROOT (0) and the N words; `M` states; `K` possible heads of
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +14,30 @@ from dynamics.arborescence import chu_liu_edmonds, is_tree
 from dynamics.compile import compiled
 from dynamics.projective import sparse_eisner
 from dynamics.reactive.bonds import list_crossings, populations
-from dynamics.reactive.couplings import CROSSING, ROOT, bare_fields, list_pairs, strengths
-from dynamics.reactive.features import Weights, word_shares
-from dynamics.reactive.labels import DEPENDENT, DEPENDENT_SALT, HEAD, HEAD_SALT, label_rows, log_labels
+from dynamics.reactive.couplings import CROSSING, ROOT, Switches, bare_fields, list_pairs, strengths
+from dynamics.reactive.features import Weights, both_shares, greatest
+from dynamics.reactive.labels import LABELS, label_rows, log_labels
 from dynamics.reactive.reach import Charges, Reach, log_charges
 from dynamics.reactive.relaxation import link, relax
 from dynamics.reactive.states import States, list_states
 
-# Pairs of which no bond has this share before the first step feel nothing of each other, nor do siblings farther apart,
-# nor crossing bonds that reach over more words: chosen on held-out sentences, where nothing is lost.
-FIRM, APART, LONGEST = 0.1, 16, 32
+
+class Hearing(NamedTuple):
+    """Which pairs of states feel each other.
+
+    Args:
+        firm: one of the two has at least this share before the first step.
+        apart: words that siblings may be apart.
+        longest: words that a bond which crosses others may reach over.
+    """
+
+    firm: float
+    apart: int
+    longest: int
+
+
+# Chosen on held-out sentences, where nothing is lost.
+HEARING = Hearing(0.1, 16, 32)
 # What a bond outside the states still counts, so that a repair prefers the probable ones.
 _FAINT = 1e-4
 
@@ -40,7 +54,7 @@ def solve(
     limits: tuple[int, float],
     constants: NDArray[np.float32],
     bits: int,
-    switches: tuple[bool, bool, bool, bool, bool],
+    switches: Switches,
     motion: tuple[float, float, float, int],
     projective: bool,
     record: bool,
@@ -75,7 +89,7 @@ def react(
     constants: NDArray[np.float32],
     sites: int,
     bits: int,
-    switches: tuple[bool, bool, bool, bool, bool],
+    switches: Switches,
     motion: tuple[float, float, float, int],
     record: bool,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], int, bool, tuple[int, int]]:
@@ -85,7 +99,7 @@ def react(
         states: M states.
         codes: [N + 2, 5] uint64.
         constants, sites, bits: see `dynamics.reactive.couplings`.
-        switches: siblings, up-bonds, crossing, root, votes.
+        switches: see `dynamics.reactive.couplings.Couplings`.
         motion: stiffness, damping, tolerance and steps, see `dynamics.reactive.relaxation.relax`.
         record: keep every moment.
 
@@ -93,15 +107,15 @@ def react(
         populations [T, M], free energies [T], positions [T, P, 3] (T = 1 and no positions if nothing is recorded),
         steps made, whether it came to rest, and links felt along and states moved in all steps together.
     """
-    siblings, upbonds, crossing, root, votes = switches
+    siblings, upbonds, crossing, root, votes, details = switches
     stiffness, damping, tolerance, steps = motion
     bare = bare_fields(states, codes, constants, sites, bits, votes)
     size, rows = states.first.size, steps + 1 if record else 1
     shares, energies = np.empty((rows, bare.size)), np.empty(rows)
     populations(states.first, bare, shares[0])
-    pairs, kinds = list_pairs(states, siblings, upbonds, shares[0], FIRM, APART)
-    strength = strengths(states, pairs, kinds, codes, constants, sites, bits)
-    crossed = list_crossings(states, shares[0], FIRM if crossing else np.inf, LONGEST)
+    pairs, kinds = list_pairs(states, siblings, upbonds, shares[0], HEARING.firm, HEARING.apart)
+    strength = strengths(states, pairs, kinds, codes, constants, sites, bits, details)
+    crossed = list_crossings(states, shares[0], HEARING.firm if crossing else np.inf, HEARING.longest)
     links = link(bare.size, pairs, strength, crossed, float(constants[CROSSING]))
     path = np.zeros((rows if record else 2 if stiffness > 0.0 else 0, size, 3))
     if path.shape[0]:
@@ -197,7 +211,7 @@ def read_labels(
 ) -> NDArray[np.int64]:
     """[N] int64, the label of each bond of a tree: of its firmest state, or the most probable where it has none."""
     first, head, site, sites = states.first, states.head, states.site, names[0].shape[1]
-    labels, bare = np.zeros(heads.size, np.int64), np.zeros(heads.size, np.bool_)
+    labels, bare, some = np.zeros(heads.size, np.int64), np.zeros(heads.size, np.bool_), False
     for d in range(1, heads.size + 1):
         h, best = heads[d - 1], 0.0
         for i in range(first[d - 1], first[d]):
@@ -205,7 +219,8 @@ def read_labels(
                 best = shares[i]
                 labels[d - 1] = site[i] % sites
         bare[d - 1] = best == 0.0 and h > 0
-    if bare.any():
+        some |= bare[d - 1]
+    if some:
         best_labels(heads, bare, codes, tags, kinds, names, labels)
     return labels
 
@@ -230,11 +245,11 @@ def best_labels(
         labels: [N] int64, filled where wanted.
     """
     weights, scale, bits = names
-    own, others = word_shares(codes, HEAD, HEAD_SALT), word_shares(codes, DEPENDENT, DEPENDENT_SALT)
-    rows, chances = np.empty(HEAD.shape[0], np.int64), np.empty(weights.shape[1])
+    own, others = both_shares(codes, LABELS)
+    rows, chances = np.empty(LABELS.head.shape[0], np.int64), np.empty(weights.shape[1])
     sums = np.empty(chances.size, np.int32)
     for d in range(1, heads.size + 1):
         if wanted[d - 1]:
             label_rows(heads[d - 1], d, own, others, tags, kinds, bits, rows)
             log_labels(rows, weights, scale, sums, chances)
-            labels[d - 1] = np.argmax(chances)
+            labels[d - 1] = greatest(chances, chances.size)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynamics.compile import compiled
-from dynamics.reactive.features import word_shares
-from dynamics.reactive.labels import DEPENDENT, DEPENDENT_SALT, HEAD, HEAD_SALT, label_rows, log_labels
+from dynamics.reactive.features import both_shares, greatest
+from dynamics.reactive.labels import LABELS, label_rows, log_labels
 from dynamics.reactive.reach import Charges
 
 ROOT_SITE = 0
@@ -63,8 +63,8 @@ def list_states(
     weights, scale, bits = names
     counts, heads_left, scores = charges.kept, charges.head, charges.score
     size, labels, most_heads = counts.size, weights.shape[1], heads_left.shape[1]
-    heads, dependents = word_shares(codes, HEAD, HEAD_SALT), word_shares(codes, DEPENDENT, DEPENDENT_SALT)
-    rows, sums, chances = np.empty(HEAD.shape[0], np.int64), np.empty(labels, np.int32), np.empty(labels)
+    heads, dependents = both_shares(codes, LABELS)
+    rows, sums, chances = np.empty(LABELS.head.shape[0], np.int64), np.empty(labels, np.int32), np.empty(labels)
     found_heads = np.empty(most_heads * labels, np.int64)
     found_sites = np.empty(most_heads * labels, np.int64)
     found_fits = np.empty(most_heads * labels)
@@ -95,12 +95,13 @@ def list_states(
                     count += 1
         if count == 0:
             # Hundreds of labels can all be less probable than that.
-            found_heads[0], found_sites[0] = h, (labels if h > d else 0) + np.argmax(chances)
-            found_fits[0], found_charges[0] = chances.max(), own
-            found[0], count = own + found_fits[0], 1
-        limit = found[:count].max() - depth
+            label = greatest(chances, labels)
+            found_heads[0], found_sites[0] = h, (labels if h > d else 0) + label
+            found_fits[0], found_charges[0] = chances[label], own
+            found[0], count = own + chances[label], 1
+        limit = found[greatest(found, count)] - depth
         for _ in range(min(count, most)):
-            i = np.argmax(found[:count])
+            i = greatest(found, count)
             if found[i] < limit:
                 break
             word[total], head[total], site[total] = d, found_heads[i], found_sites[i]

@@ -26,6 +26,7 @@ from dynamics.reactive import arcs, fine, labels
 from dynamics.reactive.corpus import Corpus, Inventory, pack, take_inventory
 from dynamics.reactive.couplings import CHARGE, FIT, Couplings, hashed_start
 from dynamics.reactive.model import Model, Table, as_stored, in_eight_bits
+from dynamics.reactive.points import fill_tables, random_points
 from dynamics.reactive.reach import Reach, log_charges
 from dynamics.reactive.reaction import crosses
 from dynamics.reactive.states import States, list_states
@@ -86,6 +87,9 @@ class Settings:
     """The same while parsing."""
     couplings: Couplings = field(default_factory=Couplings)
     """Which are learned; the others stay 0."""
+    dimensions: int = 0
+    """Of a space in which every bonding site is a point, from which couplings site by site then follow; 0 leaves them
+    free. See `dynamics.reactive.points`."""
 
 
 def quiet(items: Iterable[Any], _: str) -> Iterable[Any]:
@@ -110,6 +114,39 @@ def train(sentences: Sequence[Sentence], settings: Settings | None = None, track
     Cost: about five minutes for 200,000 words on one core.
     """
     settings = settings or Settings()
+    return learn_couplings(learn_charges(sentences, settings, track), settings, track)
+
+
+class _Tables(NamedTuple):
+    coarse: Table
+    charges: Table
+    labels: Table
+
+
+class Charged(NamedTuple):
+    """A treebank with all that is learned before the couplings, which can then be learned in several ways.
+
+    Args:
+        inventory, corpus: tags and labels, and the sentences as arrays.
+        tagger, tables: of fine tags; of charges and labels.
+        states: of each sentence, from tables that never saw it.
+        decoder: see `Model`.
+    """
+
+    inventory: Inventory
+    corpus: Corpus
+    tagger: Table
+    tables: _Tables
+    states: list[States]
+    decoder: str
+
+
+def learn_charges(sentences: Sequence[Sentence], settings: Settings, track: Track = quiet) -> Charged:
+    """The first half of `train`; which couplings are on does not matter to it.
+
+    Raises:
+        MalformedSentences: see there.
+    """
     sentences = [_checked(number, one) for number, one in enumerate(sentences, 1)]
     if not sentences:
         raise MalformedSentences("no sentences to learn from; expected at least one")
@@ -122,21 +159,31 @@ def train(sentences: Sequence[Sentence], settings: Settings | None = None, track
         tables = _fit_tables(corpus, inventory, outside, settings)
         for s in inside:
             states[s] = _states_of(corpus, s, tables, settings)
-    constants = _fit_couplings(corpus, inventory, [states[s] for s in range(len(sentences))], settings, track)
     everything = np.arange(len(sentences))
     for _ in track(range(1), "charges"):
         tables = _fit_tables(corpus, inventory, everything, settings)
+    in_order = [states[s] for s in range(len(sentences))]
+    return Charged(inventory, corpus, in_eight_bits(tagger), tables, in_order, _decoder(sentences))
+
+
+def learn_couplings(charged: Charged, settings: Settings, track: Track = quiet) -> Model:
+    """The second half of `train`.
+
+    Args:
+        charged: from `learn_charges`, with settings that differ in the couplings at most.
+        settings, track: see `train`.
+    """
     return Model(
-        inventory,
-        in_eight_bits(tagger),
-        *tables,
-        constants,
+        charged.inventory,
+        charged.tagger,
+        *charged.tables,
+        _fit_couplings(charged, settings, track),
         settings.coupling_bits,
         settings.heads,
         settings.states,
         settings.parse_depth,
         settings.parse_damping,
-        _decoder(sentences),
+        charged.decoder,
     )
 
 
@@ -188,12 +235,6 @@ def _fit_fine_tags(
     return fitted(np.arange(len(corpus.starts) - 1))
 
 
-class _Tables(NamedTuple):
-    coarse: Table
-    charges: Table
-    labels: Table
-
-
 def _fit_tables(corpus: Corpus, inventory: Inventory, chosen: NDArray[np.int64], settings: Settings) -> _Tables:
     """Learn charges and labels from some of the sentences."""
     rng = np.random.default_rng(settings.seed)
@@ -227,17 +268,19 @@ def _states_of(corpus: Corpus, s: int, tables: _Tables, settings: Settings) -> S
     return States(*listed)
 
 
-def _fit_couplings(
-    corpus: Corpus, inventory: Inventory, states: Sequence[States], settings: Settings, track: Track
-) -> NDArray[np.float32]:
-    sites = 2 * len(inventory.labels)
+def _fit_couplings(charged: Charged, settings: Settings, track: Track) -> NDArray[np.float32]:
+    corpus, states, sites = charged.corpus, charged.states, 2 * len(charged.inventory.labels)
     constants = np.zeros(hashed_start(sites) + (1 << settings.coupling_bits), np.float32)
     constants[[CHARGE, FIT]] = 1.0
     squares = np.ones_like(constants)
     squares[hashed_start(sites) :] = settings.coupling_caution
-    on = settings.couplings
-    switches = on.siblings, on.upbonds, on.crossing, on.root, on.votes
-    gold = [_gold_states(corpus, s, one, len(inventory.labels)) for s, one in enumerate(states)]
+    switches = settings.couplings.for_kernels()
+    space, mean_points = None, np.zeros(0)
+    if settings.dimensions:
+        points = random_points(sites, settings.dimensions, settings.seed)
+        space, mean_points = (points, np.ones_like(points)), points.astype(np.float64)
+        fill_tables(points, constants)
+    gold = [_gold_states(corpus, s, one, len(charged.inventory.labels)) for s, one in enumerate(states)]
     rng = np.random.default_rng(settings.seed)
     mean, samples = constants.astype(np.float64), 0
     done, whole = 0, settings.coupling_epochs * len(states)
@@ -246,14 +289,20 @@ def _fit_couplings(
             codes = corpus.codes[corpus.starts[s] : corpus.starts[s + 1]]
             fit_sentence(
                 states[s], gold[s], codes, switches, settings.damping, settings.steps, settings.coupling_rate,
-                sites, settings.coupling_bits, constants, squares,
+                sites, settings.coupling_bits, constants, squares, space,
             )  # fmt: skip
             done += 1
             # The mean over the second half, of about fifty moments, errs less than the end does.
             if 2 * done > whole and (whole - done) % max(1, whole // 100) == 0:
                 samples += 1
                 mean += (constants - mean) / samples
-    return as_stored(mean.astype(np.float32), sites)
+                if space is not None:
+                    mean_points += (space[0] - mean_points) / samples
+    learned = mean.astype(np.float32)
+    if space is not None:
+        # The mean of tables is no table of the mean points.
+        fill_tables(mean_points.astype(np.float32), learned)
+    return as_stored(learned, sites)
 
 
 def _gold_states(corpus: Corpus, s: int, states: States, label_count: int) -> NDArray[np.int64]:

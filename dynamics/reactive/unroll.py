@@ -22,14 +22,17 @@ from dynamics.reactive.couplings import (
     FIT,
     ROOT,
     SIBLINGS,
+    TABLES,
     UPBONDS,
     VOTES,
+    Switches,
     bare_fields,
     list_pairs,
     pair_places,
     strengths,
     vote_places,
 )
+from dynamics.reactive.points import fill_tables, move_points
 from dynamics.reactive.states import States
 
 
@@ -78,7 +81,8 @@ def unrolled_gradient(
     populations(states.first, fields, shares[0])
     for step in range(steps):
         coupled_field(states, pairs, strength, by_left, by_right, crossing, root, shares[step], felt)
-        fields += damping * (bare + felt - fields)
+        for i in range(total):
+            fields[i] += damping * (bare[i] + felt[i] - fields[i])
         populations(states.first, fields, shares[step + 1])
     loss, slope_bare, slope_strength = 0.0, np.zeros(total), np.zeros(strength.size)
     slope_crossing, slope_root = 0.0, 0.0
@@ -87,19 +91,22 @@ def unrolled_gradient(
         now = shares[step]
         if step < steps:
             # slope is that of the fields after this step; they hold the felt field and a remainder of the old fields.
-            slope_bare += damping * slope
-            slope *= damping
+            for i in range(total):
+                slope[i] *= damping
+                slope_bare[i] += slope[i]
             coupled_field(states, pairs, strength, by_left, by_right, crossing, root, slope, back)
             for b in range(strength.size):
                 i, j = pairs[b, 0], pairs[b, 1]
                 slope_strength[b] += slope[i] * now[j] + slope[j] * now[i]
             felt[:] = 0.0
             add_crossings(states, by_left, by_right, now, 1.0, felt)
-            slope_crossing -= (slope * felt).sum()
+            slope_crossing -= _product(slope, felt)
             felt[:] = 0.0
             add_root(states, now, 1.0, felt)
-            slope_root -= (slope * felt).sum()
-            slope *= (1.0 - damping) / damping
+            slope_root -= _product(slope, felt)
+            rest = (1.0 - damping) / damping
+            for i in range(total):
+                slope[i] *= rest
         else:
             back[:] = 0.0
         for d in range(gold.size):
@@ -109,8 +116,17 @@ def unrolled_gradient(
                 for i in range(states.first[d], states.first[d + 1]):
                     slope[i] += weight[step] * now[i]
                 slope[gold[d]] -= weight[step]
-    slope_bare += slope
+    for i in range(total):
+        slope_bare[i] += slope[i]
     return loss, slope_bare, slope_strength, slope_crossing, slope_root
+
+
+@compiled
+def _product(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    total = 0.0
+    for i in range(a.size):
+        total += a[i] * b[i]
+    return total
 
 
 @compiled
@@ -135,7 +151,7 @@ def fit_sentence(
     states: States,
     gold: NDArray[np.int64],
     codes: NDArray[np.uint64],
-    switches: tuple[bool, bool, bool, bool, bool],
+    switches: Switches,
     damping: float,
     steps: int,
     rate: float,
@@ -143,40 +159,53 @@ def fit_sentence(
     bits: int,
     constants: NDArray[np.float32],
     squares: NDArray[np.float32],
+    space: tuple[NDArray[np.float32], NDArray[np.float32]] | None,
 ) -> float:
     """One AdaGrad step on one sentence; returns its loss.
 
     Args:
         states, gold, codes: of the sentence.
-        switches: siblings, up-bonds, crossing, root, votes.
+        switches: see `dynamics.reactive.couplings.Couplings`.
         damping, steps: of the relaxation.
         rate: of learning.
         sites, bits: see `dynamics.reactive.couplings`.
         constants, squares: [V] float32, changed.
+        space: points and their squares, [3, Z, 1 + D] float32, changed, see `dynamics.reactive.points`; None where the
+            tables of the constants are free: then what moves points is not even compiled.
     """
-    siblings, upbonds, crossing, root, votes = switches
+    siblings, upbonds, crossing, root, votes, details = switches
     pairs, kinds = list_pairs(states, siblings, upbonds, np.ones(states.word.size), 0.0, states.first.size)
-    strength = strengths(states, pairs, kinds, codes, constants, sites, bits)
+    strength = strengths(states, pairs, kinds, codes, constants, sites, bits, details)
     bare = bare_fields(states, codes, constants, sites, bits, votes)
     k = float(constants[CROSSING]) if crossing else 0.0
     r = float(constants[ROOT]) if root else 0.0
     loss, by_bare, by_strength, by_crossing, by_root = unrolled_gradient(
         states, gold, bare, pairs, strength, k, r, damping, steps
     )
-    places = np.empty(max(VOTES, SIBLINGS, UPBONDS), np.int64)
+    found, free = np.empty(max(VOTES, SIBLINGS, UPBONDS), np.int64), 0
+    if space is not None:
+        free = 1
     for b in range(kinds.size):
         if abs(by_strength[b]) > 1e-4:
-            for f in range(pair_places(states, pairs[b, 0], pairs[b, 1], kinds[b], codes, sites, bits, places)):
-                _move(constants, squares, places[f], by_strength[b], rate)
+            i, j = pairs[b, 0], pairs[b, 1]
+            count = pair_places(states, i, j, kinds[b], codes, sites, bits, found)
+            if space is not None:
+                move_points(kinds[b], states.site[i], states.site[j], by_strength[b], rate, space[0], space[1])
+            for f in range(free, count if details else 1):
+                _move(constants, squares, found[f], by_strength[b], rate)
+    if space is not None:
+        fill_tables(space[0], constants)
     for i in range(bare.size):
         if votes and abs(by_bare[i]) > 1e-4:
-            vote_places(codes, states.head[i], states.word[i], states.site[i], sites, bits, places)
+            vote_places(codes, states.head[i], states.word[i], states.site[i], sites, bits, found)
             for f in range(VOTES):
-                _move(constants, squares, places[f], by_bare[i], rate)
-    _move(constants, squares, CHARGE, (by_bare * states.charge).sum(), 0.1 * rate)
-    _move(constants, squares, FIT, (by_bare * states.fit).sum(), 0.1 * rate)
-    if crossing:
-        _move(constants, squares, CROSSING, by_crossing, rate)
-    if root:
-        _move(constants, squares, ROOT, by_root, rate)
+                _move(constants, squares, found[f], by_bare[i], rate)
+    slopes = np.zeros(TABLES)
+    slopes[CHARGE], slopes[FIT] = _product(by_bare, states.charge), _product(by_bare, states.fit)
+    slopes[CROSSING] = by_crossing if crossing else 0.0
+    slopes[ROOT] = by_root if root else 0.0
+    for c in range(TABLES):
+        # Factors move less than what is in nat.
+        if slopes[c] != 0.0:
+            _move(constants, squares, c, slopes[c], 0.1 * rate if c in (CHARGE, FIT) else rate)
     return loss

@@ -128,16 +128,16 @@ def run(config: Config, track: Track) -> Outcome:
         check_writable(config.animate, "--animate")
     from feasibility.md_parser import figures, measure
     from feasibility.md_parser.cost import cost
-    from feasibility.md_parser.reactive import Reactive
+    from feasibility.md_parser.reactive import Lessons, reactive
 
     bench = measure.prepare(config)
-    with Reactive(config) as bonds:
+    with Lessons(config) as lessons:
         parses, main = measure.main_metrics(bench, track)
         metrics = dict(main)
         baselines, intervals = measure.decoders(bench, track)
         measure.ablations(bench, baselines, track)
         measure.controls(bench, parses, metrics, baselines, track)
-        learned = bonds.wait(metrics, baselines, track)
+        learned = reactive(bench, lessons.wait(track), metrics, baselines, track)
     scaling = cost(bench, metrics, baselines, track)
     return Outcome(
         metrics=metrics,

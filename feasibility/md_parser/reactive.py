@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from dynamics import eisner, greedy
 from dynamics.conllu import Sentence as Row
+from dynamics.reactive.model import Model
 from dynamics.reactive.parser import ReactiveParser
+from dynamics.reactive.store import load
 from dynamics.reactive.train import Settings, train
-from feasibility.harness import Metric, Track, silent
+from feasibility.harness import Metric, Track
 from feasibility.intervals import mean_interval, ratio_interval, share_interval
 from feasibility.md_parser.measure import Bench, Counts, prepare
 from feasibility.toy_grammar.rules import MalformedGrammar
@@ -35,8 +37,8 @@ SMALL = Settings(charge_bits=16, label_bits=10, tag_bits=12, coupling_bits=14)
 LESSONS = 2
 
 
-class Reactive:
-    """The reactive mode at work in a process of its own, from the beginning of the context on.
+class Lessons:
+    """The reactive mode learning in a process of its own, from the beginning of the context on.
 
     Args:
         config: of the run.
@@ -59,51 +61,52 @@ class Reactive:
         self._process.terminate()
         self._process.join()
 
-    def wait(self, metrics: dict[str, Metric], baselines: dict[str, dict[str, float]], track: Track) -> ReactiveParser:
-        """Take what it found into metrics and baselines; returns the parser.
+    def wait(self, track: Track) -> Model:
+        """What was learned.
 
         Raises:
             whatever the process raised; EOFError where it was killed.
         """
         for found in track([self._receiver], "waiting for the reactive mode"):
+            if not found.poll():
+                # Time to compile here what will parse, with parameters that are at hand.
+                ReactiveParser(load()).parse(["word"], ["X"])
             outcome = found.recv()
             if isinstance(outcome, Exception):
                 raise outcome
-            own_metrics, own_baselines, model, steps = outcome
-        metrics |= own_metrics
-        for name, row in own_baselines.items():
-            baselines.setdefault(name, {}).update(row)
-        return ReactiveParser(model, steps)
+            learned: Model = outcome
+        return learned
 
 
 def _work(config: Config, sender: Connection) -> None:
-    """What the process does: sends metrics, baselines, model and steps, or the error."""
+    """What the process does: sends the model, or the error."""
     # Ctrl-C is the parent's to handle, who then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    metrics: dict[str, Metric] = {}
-    baselines: dict[str, dict[str, float]] = {}
     try:
-        parser = reactive(prepare(config), metrics, baselines, silent)
-        sender.send((metrics, baselines, parser.model, parser.steps))
+        sender.send(learn(prepare(config)))
     except Exception as error:
         sender.send(error)
 
 
+def learn(bench: Bench) -> Model:
+    """Train on sentences of the grammar that are as long as the test sentences and the longer ones."""
+    drawn = _drawn(bench, LESSONS * bench.config.sentences)
+    return train([_row(bench, s) for s in drawn], dataclasses.replace(SMALL, seed=bench.config.seed))
+
+
 def reactive(
-    bench: Bench, metrics: dict[str, Metric], baselines: dict[str, dict[str, float]], track: Track
+    bench: Bench, model: Model, metrics: dict[str, Metric], baselines: dict[str, dict[str, float]], track: Track
 ) -> ReactiveParser:
-    """Train on sentences of the grammar, as long as the test and the longer ones, and parse the test sentences.
+    """Parse the test sentences.
 
     Args:
         bench: grammar and test sentences.
+        model: from `learn`.
         metrics: `uas_reactive` and its like are added.
         baselines: static decoders of the learned charges are added.
         track: of progress.
     """
     config = bench.config
-    drawn = _lessons(bench, LESSONS * config.sentences)
-    settings = dataclasses.replace(SMALL, seed=config.seed)
-    model = train([_row(bench, s) for s in drawn], settings, lambda items, label: track(items, f"reactive: {label}"))
     parser = ReactiveParser(model, config.steps)
     rows = [_row(bench, s) for s in bench.sentences]
     parses = [parser.parse(s.tokens, s.upos, xpos=s.xpos) for s in track(rows, "relaxing bonds")]
@@ -123,13 +126,13 @@ def reactive(
         ("learned_eisner", eisner, parser.charges),
         ("learned_votes_eisner", eisner, parser.votes),
     ):
-        baselines[name] = _static(parser, rows, bench.sentences, decoder, scores)
+        baselines.setdefault(name, {}).update(_static(parser, rows, bench.sentences, decoder, scores))
     best = max(baselines["learned_greedy"]["uas"], baselines["learned_eisner"]["uas"])
     baselines["learned_eisner"]["uas_reactive"] = best
     return parser
 
 
-def _lessons(bench: Bench, count: int) -> list[Sentence]:
+def _drawn(bench: Bench, count: int) -> list[Sentence]:
     config = bench.config
     try:
         return sample(bench.grammar, count, config.min_length, 2 * config.max_length, (config.seed, REACTIVE))

@@ -6,7 +6,8 @@
 The reactive mode is trained on the training part and judged on the dev part, with gold words and tags, punctuation
 included; nothing is chosen on the test part, which stands beside. It is compared with static decoders of its own
 charges, with the label tables voting and with a model trained to use nothing but such votes; with a structured
-perceptron and a greedy transition parser trained on the same sentences; and with itself, one coupling off at a time.
+perceptron and a greedy transition parser trained on the same sentences; with itself, one coupling off at a time; and
+with models whose couplings know two bonding sites only, freely or as charges and places in space let them.
 The spatial mode is judged on charges that do not know the distance. What was trained is kept in the cache folder.
 
 A module of its own beside `md_parser`, because criteria are fixed: that experiment runs anywhere, this one needs data.
@@ -24,9 +25,6 @@ from feasibility.store import check_writable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dynamics.conllu import Sentence
-    from dynamics.reactive.couplings import Couplings
-    from dynamics.reactive.parser import ReactiveParser
     from feasibility.md_parser.treebank_cost import Cost
     from feasibility.md_parser.treebank_data import Treebank
     from feasibility.md_parser.treebank_measure import Bench, Rows
@@ -108,6 +106,7 @@ def run(config: Config, track: Track) -> Outcome:
     from feasibility.md_parser import treebank_cost as costs
     from feasibility.md_parser import treebank_measure as measure
     from feasibility.md_parser.treebank_data import load_treebank
+    from feasibility.md_parser.treebank_models import prepare
 
     for name, least in (("steps", 1), ("limit", 0), ("seed", 0)):
         if getattr(config, name) < least:
@@ -116,7 +115,7 @@ def run(config: Config, track: Track) -> Outcome:
         check_format(config.animate)
         check_writable(config.animate, "--animate")
     treebank = load_treebank(config.ud, config.skip_bad)
-    bench, spent, rows = _prepare(config, treebank, track)
+    bench, spent, rows = prepare(config, treebank, track)
     metrics, parses = measure.main_metrics(bench, rows, track)
     rows["greedy"]["coverage_repaired"] = rows["greedy"]["coverage"]
     costs.steps_and_speed(bench, parses, metrics, track)
@@ -132,69 +131,6 @@ def run(config: Config, track: Track) -> Outcome:
         caveats=_caveats(treebank, metrics, rows),
         finding=_finding(metrics, rows),
     )
-
-
-def _prepare(config: Config, treebank: Treebank, track: Track) -> tuple[Bench, float, Rows]:
-    """Everything that is trained: the parser, the control without couplings, the rivals."""
-    from feasibility.md_parser.rivals import rivals
-    from feasibility.md_parser.rivals_spacy import spacy_row
-    from feasibility.md_parser.treebank_measure import Bench, relaxed, trees_of
-
-    cut = slice(None, config.limit or None)
-    parts = {split: sentences[cut] for split, sentences in treebank.splits.items()}
-    train = parts.pop("train")
-    judged = parts.pop("dev", None) or parts.pop("test")
-    test = parts.get("test", [])
-    key = (treebank.data[0].sha256, config.limit)
-    parser, spent = _reactive(train, None, config, key, track)
-    off = dict.fromkeys(_interactions(), False)
-    control, _ = _reactive(train, off, config, key, track)
-    rows: Rows = {}
-    trees = {"control": (trees_of(relaxed(control, judged)), trees_of(relaxed(control, test)))}
-    for _ in track(range(1), "rivals: structured perceptron, transition parser"):
-        for name, rival in rivals(train, (judged, test), config.seed, key).items():
-            trees[name] = (rival.trees[0], rival.trees[1])
-            rows[name] = {"training_minutes": rival.cpu_s / 60.0, "sentences_per_second": rival.sentences_per_second}
-    anchor = spacy_row(judged)
-    if anchor is not None:
-        rows["spacy"] = anchor
-    return Bench(parser, train, judged, test, trees, config.seed), spent, rows
-
-
-def _interactions() -> list[str]:
-    """Names of the couplings through which bonds feel each other: all but the votes of single bonds."""
-    import dataclasses
-
-    from dynamics.reactive.couplings import Couplings
-
-    return [field.name for field in dataclasses.fields(Couplings) if field.name != "votes"]
-
-
-def _reactive(
-    train: Sequence[Sentence], off: dict[str, bool] | None, config: Config, key: object, track: Track
-) -> tuple[ReactiveParser, float]:
-    """The reactive parser of some sentences, with some couplings off if named; from the cache where it is there."""
-    import dynamics.reactive
-    from dynamics.reactive.couplings import Couplings
-    from dynamics.reactive.parser import ReactiveParser
-    from dynamics.reactive.store import load, save
-    from dynamics.reactive.train import Settings
-    from dynamics.reactive.train import train as fit
-    from feasibility.md_parser.treebank_data import trained
-
-    couplings: Couplings = Couplings(**(off or {}))
-    settings = Settings(seed=config.seed, couplings=couplings)
-    kind = "control" if off else "reactive"
-    model, spent = trained(
-        kind,
-        lambda: fit(train, settings, lambda items, label: track(items, f"training ({kind}): {label}")),
-        save,
-        load,
-        key,
-        settings,
-        sources=Path(dynamics.reactive.__path__[0]).glob("*.py"),
-    )
-    return ReactiveParser(model, steps=config.steps, couplings=couplings), spent
 
 
 def _artifacts(
@@ -263,6 +199,7 @@ def _caveats(treebank: Treebank, metrics: dict[str, Metric], rows: Rows) -> tupl
         + (f"there UAS is {metrics['uas_test'].value:.1f} %." if "uas_test" in metrics else "there is none here."),
         "Places in space follow the bonds and take no part in what is decided; with springs between the heights that "
         f"act back on the bonds UAS is {rows['with_height_springs']['uas']:.1f} %.",
+        _in_space(metrics, rows),
         f"A greedy transition parser is faster: {rows['transition']['sentences_per_second']:,.0f} sentences a second. "
         f"Eight steps of relaxation take less time than Eisner's algorithm {told('crossover_words')}; relaxation until "
         f"rest {told('crossover_words_until_rest')}.",
@@ -276,6 +213,20 @@ def _caveats(treebank: Treebank, metrics: dict[str, Metric], rows: Rows) -> tupl
         left_out = ", ".join(f"{count} of {split}" for split, count in skipped.items())
         caveats.append(f"Malformed sentences were left out: {left_out}.")
     return tuple(caveats)
+
+
+def _in_space(metrics: dict[str, Metric], rows: Rows) -> str:
+    def told(space: str) -> str:
+        loss, row = metrics[f"uas_loss_sites_{space}"], rows[f"sites_{space}"]
+        kept = f", {row['uas_gain_kept']:.0f} % of the gain" if "uas_gain_kept" in row else ""
+        return f"{row['uas']:.1f} % (less by {loss.value:.2f} [{loss.ci95[0]:.2f}, {loss.ci95[1]:.2f}]{kept})"
+
+    return (
+        "Couplings that know the two bonding sites but no tags, words or order: UAS is "
+        f"{rows['sites_free']['uas']:.1f} % where each two sites have a number of their own, {told('3d')} where all "
+        f"follow from charges and places of the sites in three dimensions, and {told('8d')} in eight; without "
+        f"couplings it is {rows['control']['uas']:.1f} %."
+    )
 
 
 EXPERIMENT = Experiment(

@@ -36,6 +36,12 @@ PARSERS = (
     ("control", "trained votes, no couplings", OTHER),
     ("reactive", "reactive bonds", OURS),
 )
+LEARNED = {
+    "control": "no couplings",
+    "sites_3d": "from places in 3-D",
+    "sites_8d": "from places in 8-D",
+    "sites_free": "free",
+}
 SPANS = ("1_to_10", "11_to_20", "21_to_40", "over_40")
 # Bonding sites in the heat map: the most frequent ones.
 SITES = 18
@@ -85,13 +91,14 @@ def ablations(metrics: dict[str, Metric], rows: Rows) -> str:
         rows: with the variants.
     """
     lists = (
+        ("Learned with less: couplings of two bonding sites, whatever the words", list(LEARNED)),
         ("One coupling off", [name for name in rows if name.startswith(("without_", "with_"))]),
         ("So many steps", [f"after_{steps}_steps" for steps in STEPS]),
         ("Another reading", [name for name in rows if name.startswith("read_by_")]),
     )
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(7.6, 6.2), layout="constrained")
-        panels = figure.subplots(3, 1, sharex=True, height_ratios=[len(names) + 1.4 for _, names in lists])
+        figure = Figure(figsize=(7.6, 7.6), layout="constrained")
+        panels = figure.subplots(len(lists), 1, sharex=True, height_ratios=[len(names) + 1.4 for _, names in lists])
         for axes, (title, names) in zip(panels, lists, strict=True):
             for place, name in enumerate(names):
                 axes.plot([rows[name]["las"], rows[name]["uas"]], [place, place], color="#cccccc", linewidth=1.2)
@@ -118,6 +125,8 @@ _BESIDE: Any = {
 
 
 def _told(name: str) -> str:
+    if name in LEARNED:
+        return LEARNED[name]
     words = name.removeprefix("without_").removeprefix("read_by_").removeprefix("after_").replace("with_", "+ ")
     return words.replace("_", " ").replace("cle", "Chu-Liu/Edmonds").replace("eisner", "Eisner")
 

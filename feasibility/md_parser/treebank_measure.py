@@ -37,6 +37,8 @@ DECODERS: dict[str, Decoder] = {
 }
 STEPS = (0, 1, 2, 4, 8, 16, 32, 100)
 BUCKETS = ((1, 10), (11, 20), (21, 40), (41, 10_000))
+# Models whose couplings follow from places in space.
+SPACES = ("sites_3d", "sites_8d")
 SHUFFLE, TUNED = range(2)
 
 
@@ -156,9 +158,25 @@ def main_metrics(bench: Bench, rows: Rows, track: Track) -> tuple[dict[str, Metr
         ("graph", "transition"),
     ):
         rows[name][f"uas_gain_{other}"] = rows[name]["uas"] - rows[other]["uas"]
+    _in_space(bench, rows, metrics)
     if bench.test:
         _test(bench, rows, metrics)
     return metrics, parses
+
+
+def _in_space(bench: Bench, rows: Rows, metrics: dict[str, Metric]) -> None:
+    """What couplings of two sites lose where they follow from places in space, and the share of their gain that stays.
+
+    Gain is what they have over the control, which has no couplings.
+    """
+    free = count(bench.rivals["sites_free"][0], bench.judged)
+    for name in SPACES:
+        bound = count(bench.rivals[name][0], bench.judged)
+        for score, lost in (("uas", free.heads - bound.heads), ("las", free.labelled - bound.labelled)):
+            metrics[f"{score}_loss_{name}"] = ratio_interval(lost, free.words, "points", bench.seed)
+            gain = rows["sites_free"][score] - rows["control"][score]
+            if gain > 0:
+                rows[name][f"{score}_gain_kept"] = 100.0 * (rows[name][score] - rows["control"][score]) / gain
 
 
 def _by_length(ours: Counts, theirs: Counts, row: dict[str, float], metrics: dict[str, Metric], seed: int) -> None:

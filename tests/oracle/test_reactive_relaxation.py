@@ -207,12 +207,15 @@ def test_a_strength_is_the_sum_of_its_constants():
     sentence = model.encode(one.tokens, one.upos)
     states = model.list_states(sentence, model.log_charges(sentence))
     pairs, kinds = all_pairs(states)
-    out = strengths(states, pairs, kinds, sentence.codes, model.constants, model.sites, model.coupling_bits)
+    out = strengths(states, pairs, kinds, sentence.codes, model.constants, model.sites, model.coupling_bits, True)
+    bare = strengths(states, pairs, kinds, sentence.codes, model.constants, model.sites, model.coupling_bits, False)
     places = np.empty(max(SIBLINGS, UPBONDS), np.int64)
     for b in range(0, len(pairs), 7):
         count = pair_places(
             states, pairs[b, 0], pairs[b, 1], kinds[b], sentence.codes, model.sites, model.coupling_bits, places
         )
         assert out[b] == pytest.approx(model.constants[places[:count]].sum(), abs=1e-5)
+        # Without details the two sites decide.
+        assert bare[b] == model.constants[places[0]]
     bare = bare_fields(states, sentence.codes, model.constants, model.sites, model.coupling_bits, False)
     np.testing.assert_allclose(bare, model.constants[0] * states.charge + model.constants[1] * states.fit, atol=1e-6)

@@ -189,10 +189,15 @@ def test_every_comparison_is_there(outcome):
     decoders = {"greedy", "cle", "eisner", "eisner_expected"}
     expected = {"control", "graph", "transition", "spatial", "spatial_permuted_repaired", "words_at_random"}
     expected |= {prefix + name for prefix in ("", "votes_", "counts_", "read_by_") for name in decoders}
-    expected |= {f"without_{name}" for name in ("siblings", "upbonds", "crossing", "root", "votes", "all_couplings")}
+    couplings = ("siblings", "upbonds", "crossing", "root", "votes", "details", "all_couplings")
+    expected |= {f"without_{name}" for name in couplings} | {"sites_free", "sites_3d", "sites_8d"}
     expected |= {f"after_{steps}_steps" for steps in (0, 1, 2, 4, 8, 16, 32, 100)}
     assert expected <= set(rows)
     assert rows["words_at_random"]["uas"] < 50
+    lost = outcome.metrics["las_loss_sites_3d"]
+    assert lost.value == pytest.approx(rows["sites_free"]["las"] - rows["sites_3d"]["las"])
+    assert lost.ci95[0] <= lost.value <= lost.ci95[1]
+    assert any("places of the sites in three dimensions" in caveat for caveat in outcome.caveats)
     assert rows["spatial_permuted_repaired"]["uas"] < 50
     assert 1.5 < rows["after_2_steps"]["steps_mean"] <= 2
     # Nothing else is read from the state at rest than what the parser reads, but for the repair.

@@ -60,7 +60,7 @@ def test_a_file_holds_the_model(tmp_path):
 
 
 def test_couplings_that_are_off_are_not_learned():
-    model = train(small_treebank(), dataclasses.replace(SMALL, couplings=Couplings(False, False, False, False, False)))
+    model = train(small_treebank(), dataclasses.replace(SMALL, couplings=Couplings(*[False] * 6)))
     assert model.constants[CROSSING] == model.constants[ROOT] == 0.0
     assert np.count_nonzero(model.constants) == 2
 
