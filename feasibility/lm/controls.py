@@ -10,7 +10,8 @@ test. Where the runs that choose the rate are as long as the others, they have t
 as its run: it was chosen on dev, so only its score on test is free of the choice. Runs are dealt out to the GPUs; each
 leaves one line in RUNS/runs.jsonl, and lines that are there already are not run again. After so many minutes no run is
 begun, and the ones in progress stop. The table is printed at the end;
-RUNS/summary.json holds it.
+RUNS/summary.json holds it. A folder is for one size of model and one length; `feasibility.language_model.record` puts
+several together.
 
 Needs torch and numpy alone (and tyro for the command line): elsewhere call `run_controls(Options(...))`.
 """
@@ -125,10 +126,12 @@ def run_controls(options: Options) -> dict[str, Any]:
     Raises:
         KeyError: a pattern that the specs lack.
         CorpusCorrupt, FileNotFoundError: see `Corpus.load`.
+        ValueError: the folder holds runs of another size or length.
 
     Cost: patterns * (rates * tune_steps + seeds * steps) updates.
     """
     deadline = time.time() + 60 * options.minutes - 5
+    _check_sizes(options)
     specs = read_specs(options.specs)
     chosen = [specs[name] for name in options.patterns]
     rates = {spec.name: options.rates[0] for spec in chosen}
@@ -148,6 +151,15 @@ def run_controls(options: Options) -> dict[str, Any]:
     summary = summarise([line for job in jobs if (line := found.get(job.key)) is not None])
     write_atomic(options.out / "summary.json", json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def _check_sizes(options: Options) -> None:
+    """Runs are told apart by pattern, rate, seed and steps, so a folder must be of one size."""
+    asked = {"dim": options.dim, "layers": options.layers, "heads": options.heads, "max_length": options.length}
+    for line in _read(options.out).values():
+        there = {name: line["model"][name] for name in asked}
+        if there != asked:
+            raise ValueError(f"{options.out} holds runs of {there}, not of {asked}; choose another folder with --out")
 
 
 def _by_rate(jobs: Iterable[Job], spec: Spec) -> Iterator[tuple[float, Job]]:

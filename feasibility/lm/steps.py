@@ -1,11 +1,13 @@
 """How long a whole training step takes, and how much memory: typed memory against dense attention, all else equal.
 
-    python -m feasibility.lm.steps --out steps.json          # on a GPU, a minute
+    python -m feasibility.lm.steps --out steps.json          # on a GPU, a minute and a half
 
 A step is what `feasibility.lm.train` does: batch, plan, forward and backward pass, clipping, AdamW. Dense attention is
 whichever of torch's own is fastest (flash, cuDNN, memory-efficient), compiled together with its block; typed memory
 keeps a window of 64 and the last 4 of each of 64 predetermined classes, a plan a step. All lengths read equally many
-tokens of the train part a step.
+tokens of the train part a step. Two shapes of about 100 million parameters: the usual 12 blocks of 768, and 28 blocks
+of 512, deeper and thinner, as Liu et al. (2024, MobileLLM) found to be better at this size. A deep model has more
+attention for its parameters.
 The file is written anew after each measurement; one that fails leaves its error there, and the others go on.
 
 Needs torch and numpy alone (and tyro for the command line): elsewhere call `run(Options(...))`.
@@ -58,12 +60,10 @@ class Options:
     """Tokens of a chunk."""
     tokens: int = 32768
     """Tokens of a step."""
-    dim: int = 768
-    """Width of the model."""
-    layers: int = 12
-    """Its blocks."""
-    heads: int = 12
-    """Its heads."""
+    shapes: tuple[str, ...] = ("12x768", "28x512")
+    """Models, as blocks x width; the first is what is judged."""
+    head: int = 64
+    """Width of a head."""
     window: int = 64
     """Of typed memory."""
     valence: int = 4
@@ -72,8 +72,19 @@ class Options:
     """Steps that are timed, one by one."""
     warmup: int = 4
     """Steps before them."""
-    seconds: float = 60.0
+    seconds: float = 80.0
     """After so much time nothing more is begun."""
+
+    def sizes(self, shape: str, vocab: int, length: int) -> ModelConfig:
+        """The model of a shape.
+
+        Raises:
+            ValueError: a shape that is not blocks x width, or a width that heads do not divide.
+        """
+        layers, _, dim = shape.partition("x")
+        if not (layers.isdigit() and dim.isdigit()) or int(dim) % self.head:
+            raise ValueError(f"a shape is blocks x width, such as 12x768, in heads of {self.head}; got {shape!r}")
+        return ModelConfig(vocab, int(dim), int(layers), int(dim) // self.head, max_length=length)
 
 
 @dataclass(frozen=True)
@@ -92,12 +103,13 @@ class Way:
 
 
 # Dense attention is compiled with its block, as well as torch can; typed memory in both ways, the usual one first.
-WAYS = (Way("dense", DENSE, True), Way("typed", TYPED, False), Way("typed, whole blocks", TYPED, True))
+WAYS = (Way("dense", DENSE, True), Way("typed", TYPED, False))
+BESIDES = (Way("typed, whole blocks", TYPED, True),)
 
 
-def dense_times(options: Options, length: int) -> dict[str, float]:
+def dense_times(options: Options, sizes: ModelConfig) -> dict[str, float]:
     """Milliseconds that each of torch's ways takes for a layer's dense attention, forward and backward; GPU only."""
-    shape = (options.tokens // length, options.heads, length, options.dim // options.heads)
+    shape = (options.tokens // sizes.max_length, sizes.heads, sizes.max_length, options.head)
     query, key, value = (torch.randn(shape, device="cuda", dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
     found = {}
     for name, backend in SDPA.items():
@@ -110,24 +122,23 @@ def dense_times(options: Options, length: int) -> dict[str, float]:
     return found
 
 
-def measure(options: Options, length: int, way: Way, sdpa: str | None) -> dict[str, Any]:
-    """Time the steps of one way at one length, dense attention by the named one of torch's ways.
+def measure(options: Options, corpus: Corpus, sizes: ModelConfig, way: Way, sdpa: str | None) -> dict[str, Any]:
+    """Time the steps of one way with one model, dense attention by the named one of torch's ways.
 
     Returns: milliseconds a step (median, 20th and 80th percentile), tokens a second, the most memory that was taken
         beyond that of other models, and how many parameters.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    corpus = Corpus.load(options.data)
     tokens = torch.from_numpy(corpus.ids["train"].astype(np.int32)).to(device)
-    batch = options.tokens // length
+    length = sizes.max_length
     torch.manual_seed(0)
-    sizes = ModelConfig(len(corpus.vocab), options.dim, options.layers, options.heads, max_length=length)
     with _cleared(device):
-        model = LanguageModel(sizes).to(device)
+        with device:
+            model = LanguageModel(sizes)
         pattern = make_pattern(Spec(way.pattern, options.window, options.valence), corpus.tables, length)
         number = options.warmup + options.steps
         config = TrainConfig(number, 1e-3, warmup=1, compiled=device.type == "cuda", whole_blocks=way.whole_blocks)
-        batches = Batches(tokens, length, batch, seed=0)
+        batches = Batches(tokens, length, options.tokens // length, seed=0)
         with _sdpa(sdpa):
             step = TrainingStep(model, config)
             times = []
@@ -185,27 +196,38 @@ def _cleared(device: torch.device) -> Iterator[None]:
 
 
 def run(options: Options) -> dict[str, Any]:
-    """All ways at all lengths; see the module.
+    """All ways with all shapes at all lengths; see the module.
 
-    Returns: what the file holds: device, options, and for each length and way what `measure` gives, or an error.
+    Returns: what the file holds: device, options, and for each shape, way and length what `measure` gives, or an error.
+
+    Raises:
+        ValueError: a shape that cannot be; see `Options.sizes`.
     """
     started = time.time()
     on_gpu = torch.cuda.is_available()
+    corpus = Corpus.load(options.data)
+    models = {
+        (shape, length): options.sizes(shape, len(corpus.vocab), length)
+        for shape, length in itertools.product(options.shapes, options.lengths)
+    }
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(options).items()}
     found: dict[str, Any] = {
         "schema": SCHEMA, "device": torch.cuda.get_device_name() if on_gpu else "cpu", "torch": torch.__version__,
         "options": plain, "rows": [],
     }  # fmt: skip
-    dense = {length: dense_times(options, length) if on_gpu else {} for length in options.lengths}
-    found["dense_attention_ms"] = {str(length): times for length, times in dense.items()}
-    for way, length in itertools.product(WAYS, options.lengths):
+    dense = {model: dense_times(options, sizes) if on_gpu else {} for model, sizes in models.items()}
+    found["dense_attention_ms"] = {f"{shape} {length}": times for (shape, length), times in dense.items()}
+    # What is judged comes first, for a time that is short.
+    jobs = [job for ways in (WAYS, BESIDES) for job in itertools.product(options.shapes, ways, options.lengths)]
+    for shape, way, length in jobs:
         if time.time() - started > options.seconds:
             break
         begun = time.time()
-        row: dict[str, Any] = {"n": length, "way": way.name}
+        row: dict[str, Any] = {"shape": shape, "n": length, "way": way.name}
         try:
-            sdpa = min(dense[length], key=dense[length].__getitem__, default=None)
-            row |= measure(options, length, way, sdpa) | {"sdpa": sdpa}
+            times = dense[shape, length]
+            sdpa = min(times, key=times.__getitem__, default=None)
+            row |= measure(options, corpus, models[shape, length], way, sdpa) | {"sdpa": sdpa}
         except Exception as error:
             # One way that cannot run here must not cost the others; what went wrong is in the file.
             row["error"] = f"{type(error).__name__}: {str(error)[:500]}"

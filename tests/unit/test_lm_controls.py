@@ -71,6 +71,13 @@ def test_a_pattern_without_numbers_is_named(options: Options) -> None:
         run_controls(dataclasses.replace(options, patterns=("random/64",)))
 
 
+def test_a_folder_is_for_one_size(options: Options) -> None:
+    options = dataclasses.replace(options, patterns=("dense",), seeds=(0,), rates=(1e-2,))
+    run_controls(options)
+    with pytest.raises(ValueError, match=r"runs holds runs of .*'max_length': 32.* not of .*'max_length': 16.*--out"):
+        run_controls(dataclasses.replace(options, length=16))
+
+
 def test_only_shared_seeds_are_compared() -> None:
     def line(name: str, seed: int, score: float) -> dict[str, object]:
         entry = {"per_token": score, "nats": [10 * score, 10 * score], "tokens": 10, "by_position": []}
