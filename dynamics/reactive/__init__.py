@@ -5,5 +5,6 @@
     from dynamics.reactive.parser import ReactiveParser
 
 `codes` and `features` turn words into numbers, `fine`, `arcs` and `labels` are log-linear models of single words and
-bonds, `states`, `couplings`, `bonds` and `reaction` let the bonds of a sentence react, `unroll` learns the couplings.
+bonds, `states`, `couplings`, `bonds` and `reaction` let the bonds of a sentence react, `unroll` learns the couplings,
+or `points` in space that they follow from.
 """

@@ -93,9 +93,9 @@ def log_labels(
     """
     sums[:] = 0
     for t in range(rows.size):
-        row = weights[rows[t]]
+        r = rows[t]
         for label in range(sums.size):
-            sums[label] += row[label]
+            sums[label] += weights[r, label]
     out[0] = -np.inf
     best = -np.inf
     for label in range(1, out.size):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dynamics.reactive import fine
 from dynamics.reactive.codes import encode
 from dynamics.reactive.corpus import Inventory
-from dynamics.reactive.couplings import hashed_start
+from dynamics.reactive.couplings import Constants, hashed_start
 from dynamics.reactive.reach import Charges, Reach, log_charges
 from dynamics.reactive.states import States, list_states
 
@@ -92,6 +92,13 @@ class Model:
     def sites(self) -> int:
         """Bonding sites of a word: one for each label and side."""
         return 2 * len(self.inventory.labels)
+
+    @cached_property
+    def constants_for_kernels(self) -> Constants:
+        """The couplings with their hashed part in eight bits, which loses nothing: see `as_stored`."""
+        start = hashed_start(self.sites)
+        hashed = np.rint(self.constants[start:] / COUPLING_UNIT).astype(np.int8)
+        return Constants(self.constants[:start], hashed, COUPLING_UNIT)
 
     def encode(self, tokens: Sequence[str], upos: Sequence[str], xpos: Sequence[str] | None = None) -> Encoded:
         """A sentence as kernels take it; fine tags that are not given are found."""

@@ -80,7 +80,7 @@ class ReactiveParser(Parser):
         model, names = self.model, self.model.inventory.labels
         solved: tuple[Any, ...] = solve(
             *sentence, model.coarse.for_kernels(), model.charges.for_kernels(), model.labels.for_kernels(),
-            model.reach, (model.states, model.depth), model.constants, model.coupling_bits,
+            model.reach, (model.states, model.depth), model.constants_for_kernels, model.coupling_bits,
             self._switches, self._motion(self.steps), model.decoder == "eisner", record,
         )  # fmt: skip
         heads, labels, whole, states, shares, energies, path, made, at_rest, (links, moved) = solved
@@ -122,7 +122,7 @@ class ReactiveParser(Parser):
             steps: at most; without them, the parser's.
         """
         shares: NDArray[np.float64] = react(
-            states, sentence.codes, self.model.constants, self.model.sites, self.model.coupling_bits,
+            states, sentence.codes, self.model.constants_for_kernels, self.model.sites, self.model.coupling_bits,
             self._switches, self._motion(self.steps if steps is None else steps), False,
         )[0]  # fmt: skip
         last: NDArray[np.float64] = shares[-1]

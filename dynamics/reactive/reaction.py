@@ -14,7 +14,7 @@ from dynamics.arborescence import chu_liu_edmonds, is_tree
 from dynamics.compile import compiled
 from dynamics.projective import sparse_eisner
 from dynamics.reactive.bonds import list_crossings, populations
-from dynamics.reactive.couplings import CROSSING, ROOT, Switches, bare_fields, list_pairs, strengths
+from dynamics.reactive.couplings import CROSSING, ROOT, Constants, Switches, bare_fields, list_pairs, strengths
 from dynamics.reactive.features import Weights, both_shares, greatest
 from dynamics.reactive.labels import LABELS, label_rows, log_labels
 from dynamics.reactive.reach import Charges, Reach, log_charges
@@ -52,7 +52,7 @@ def solve(
     names: tuple[NDArray[np.int8], float, int],
     reach: Reach,
     limits: tuple[int, float],
-    constants: NDArray[np.float32],
+    constants: Constants,
     bits: int,
     switches: Switches,
     motion: tuple[float, float, float, int],
@@ -86,7 +86,7 @@ def solve(
 def react(
     states: States,
     codes: NDArray[np.uint64],
-    constants: NDArray[np.float32],
+    constants: Constants,
     sites: int,
     bits: int,
     switches: Switches,
@@ -116,7 +116,7 @@ def react(
     pairs, kinds = list_pairs(states, siblings, upbonds, shares[0], HEARING.firm, HEARING.apart)
     strength = strengths(states, pairs, kinds, codes, constants, sites, bits, details)
     crossed = list_crossings(states, shares[0], HEARING.firm if crossing else np.inf, HEARING.longest)
-    links = link(bare.size, pairs, strength, crossed, float(constants[CROSSING]))
+    links = link(bare.size, pairs, strength, crossed, float(constants.tables[CROSSING]))
     path = np.zeros((rows if record else 2 if stiffness > 0.0 else 0, size, 3))
     if path.shape[0]:
         # A straight chain one and a half levels below ROOT, wound slightly, as in the spatial mode.
@@ -125,7 +125,7 @@ def react(
             path[0, i, 1] = 0.2 * np.sin(2.4 * i)
             path[0, i, 2] = -1.5 if i > 0 else 0.0
     made, at_rest, used, moved = relax(
-        states, bare, links, float(constants[ROOT]) if root else 0.0,
+        states, bare, links, float(constants.tables[ROOT]) if root else 0.0,
         stiffness, damping, tolerance, steps, shares, energies, path,
     )  # fmt: skip
     if record:

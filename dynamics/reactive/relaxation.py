@@ -18,6 +18,9 @@ from dynamics.reactive.states import States
 # Shares of the tolerance: a word whose populations have changed by less since it last told the others keeps silent, and
 # one whose field is off by less nat sleeps.
 _SILENT, _ASLEEP = 0.01, 0.1
+# Steps after which a sentence that is still not at rest goes half as far: bonds that shun each other and step at the
+# same time can swing for ever, all of them to one side and then all to the other.
+_PATIENCE = 50
 
 
 class Links(NamedTuple):
@@ -104,7 +107,7 @@ def relax(
         links: of the states.
         root: nat for another word at ROOT.
         stiffness: nat / length^2 of the springs between the heights of head and dependent; 0 is none.
-        damping: in (0, 1], the share of the way that a step goes.
+        damping: in (0, 1], the share of the way that a step goes; half of it after 50 steps.
         tolerance: at rest when no word's populations change by more in a step, summed; at 0 nothing is neglected.
         steps: at most.
         shares: [steps + 1, M] or [1, M] float64, filled with the populations; of 1 row, only the last are kept.
@@ -137,13 +140,13 @@ def relax(
         if shares.shape[0] > 1:
             for i in range(now.size):
                 then[i] = now[i]
-        most = 0.0
+        most, share = 0.0, damping if step < _PATIENCE else 0.5 * damping
         for d in range(awake.size):
             if awake[d]:
                 begin, end = first[d], first[d + 1]
-                change, off = _follow(begin, end, own, total, damping, fields, then)
+                change, off = _follow(begin, end, own, total, share, fields, then)
                 most, moved = max(most, change), moved + end - begin
-                awake[d] = (1.0 - damping) * off > _ASLEEP * tolerance
+                awake[d] = (1.0 - share) * off > _ASLEEP * tolerance
         used += _tell(states, links, then, _SILENT * tolerance, told, felt, awake)
         if path.shape[0]:
             hang(states, then, path[step % path.shape[0]], path[(step + 1) % path.shape[0]])

@@ -25,8 +25,10 @@ from dynamics.reactive.couplings import (
     TABLES,
     UPBONDS,
     VOTES,
+    Constants,
     Switches,
     bare_fields,
+    hashed_start,
     list_pairs,
     pair_places,
     strengths,
@@ -175,8 +177,10 @@ def fit_sentence(
     """
     siblings, upbonds, crossing, root, votes, details = switches
     pairs, kinds = list_pairs(states, siblings, upbonds, np.ones(states.word.size), 0.0, states.first.size)
-    strength = strengths(states, pairs, kinds, codes, constants, sites, bits, details)
-    bare = bare_fields(states, codes, constants, sites, bits, votes)
+    start = hashed_start(sites)
+    known = Constants(constants[:start], constants[start:], 1.0)
+    strength = strengths(states, pairs, kinds, codes, known, sites, bits, details)
+    bare = bare_fields(states, codes, known, sites, bits, votes)
     k = float(constants[CROSSING]) if crossing else 0.0
     r = float(constants[ROOT]) if root else 0.0
     loss, by_bare, by_strength, by_crossing, by_root = unrolled_gradient(

@@ -218,13 +218,12 @@ def _caveats(treebank: Treebank, metrics: dict[str, Metric], rows: Rows) -> tupl
 def _in_space(metrics: dict[str, Metric], rows: Rows) -> str:
     def told(space: str) -> str:
         loss, row = metrics[f"uas_loss_sites_{space}"], rows[f"sites_{space}"]
-        kept = f", {row['uas_gain_kept']:.0f} % of the gain" if "uas_gain_kept" in row else ""
-        return f"{row['uas']:.1f} % (less by {loss.value:.2f} [{loss.ci95[0]:.2f}, {loss.ci95[1]:.2f}]{kept})"
+        return f"{row['uas']:.1f} % ({-loss.value:+.2f} [{-loss.ci95[1]:+.2f}, {-loss.ci95[0]:+.2f}])"
 
     return (
         "Couplings that know the two bonding sites but no tags, words or order: UAS is "
         f"{rows['sites_free']['uas']:.1f} % where each two sites have a number of their own, {told('3d')} where all "
-        f"follow from charges and places of the sites in three dimensions, and {told('8d')} in eight; without "
+        f"follow from a constant and a place of each site in three dimensions, and {told('8d')} in eight; without "
         f"couplings it is {rows['control']['uas']:.1f} %."
     )
 

@@ -161,10 +161,12 @@ def test_slopes_of_the_unrolled_loss(steps):
     assert by_root == pytest.approx(slope, abs=1e-7)
 
 
-def relaxed(states, bare, links, root, tolerance, steps):
+def relaxed(states, bare, links, root, tolerance, steps, damping=0.5):
     shares, energies = np.empty((steps + 1, bare.size)), np.empty(steps + 1)
     nowhere = np.zeros((0, states.first.size, 3))
-    made, at_rest, used, moved = relax(states, bare, links, root, 0.0, 0.5, tolerance, steps, shares, energies, nowhere)
+    made, at_rest, used, moved = relax(
+        states, bare, links, root, 0.0, damping, tolerance, steps, shares, energies, nowhere
+    )
     return shares[: made + 1], energies[: made + 1], at_rest, used, moved
 
 
@@ -182,6 +184,20 @@ def test_rest_is_where_populations_follow_their_own_field():
     populations(states.first, bare + felt, again)
     np.testing.assert_allclose(again, shares[-1], atol=1e-8)
     assert energies[-1] < energies[0]
+
+
+def test_a_swing_dies_out():
+    """Two words that both want to ROOT, but not together, step aside and come back at the same time."""
+    first, word, head = np.array([0, 2, 4]), np.array([1, 1, 2, 2]), np.array([0, 2, 0, 1])
+    states = States(first, word, head, np.array([0, 1, 0, 4]), np.zeros(4), np.zeros(4))
+    links = linked(states, np.zeros((0, 2), np.int64), np.zeros(0), 0.0)
+    bare = np.array([6.5, 0.0, 6.5, 0.0])
+    shares, _, at_rest, _, _ = relaxed(states, bare, links, 12.0, 1e-2, 49, damping=0.75)
+    assert not at_rest
+    assert abs(shares[-1] - shares[-2]).max() > 0.3
+    shares, _, at_rest, _, _ = relaxed(states, bare, links, 12.0, 1e-2, 100, damping=0.75)
+    assert at_rest
+    np.testing.assert_allclose(shares[-1][0], 1 / (1 + np.exp(12.0 * shares[-1][2] - 6.5)), atol=0.02)
 
 
 def test_words_at_rest_are_left_alone_and_it_does_not_show():
@@ -207,8 +223,9 @@ def test_a_strength_is_the_sum_of_its_constants():
     sentence = model.encode(one.tokens, one.upos)
     states = model.list_states(sentence, model.log_charges(sentence))
     pairs, kinds = all_pairs(states)
-    out = strengths(states, pairs, kinds, sentence.codes, model.constants, model.sites, model.coupling_bits, True)
-    bare = strengths(states, pairs, kinds, sentence.codes, model.constants, model.sites, model.coupling_bits, False)
+    known = model.constants_for_kernels
+    out = strengths(states, pairs, kinds, sentence.codes, known, model.sites, model.coupling_bits, True)
+    bare = strengths(states, pairs, kinds, sentence.codes, known, model.sites, model.coupling_bits, False)
     places = np.empty(max(SIBLINGS, UPBONDS), np.int64)
     for b in range(0, len(pairs), 7):
         count = pair_places(
@@ -217,5 +234,5 @@ def test_a_strength_is_the_sum_of_its_constants():
         assert out[b] == pytest.approx(model.constants[places[:count]].sum(), abs=1e-5)
         # Without details the two sites decide.
         assert bare[b] == model.constants[places[0]]
-    bare = bare_fields(states, sentence.codes, model.constants, model.sites, model.coupling_bits, False)
+    bare = bare_fields(states, sentence.codes, known, model.sites, model.coupling_bits, False)
     np.testing.assert_allclose(bare, model.constants[0] * states.charge + model.constants[1] * states.fit, atol=1e-6)

@@ -197,7 +197,7 @@ def test_every_comparison_is_there(outcome):
     lost = outcome.metrics["las_loss_sites_3d"]
     assert lost.value == pytest.approx(rows["sites_free"]["las"] - rows["sites_3d"]["las"])
     assert lost.ci95[0] <= lost.value <= lost.ci95[1]
-    assert any("places of the sites in three dimensions" in caveat for caveat in outcome.caveats)
+    assert any("a place of each site in three dimensions" in caveat for caveat in outcome.caveats)
     assert rows["spatial_permuted_repaired"]["uas"] < 50
     assert 1.5 < rows["after_2_steps"]["steps_mean"] <= 2
     # Nothing else is read from the state at rest than what the parser reads, but for the repair.
