@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -36,26 +36,34 @@ def law_chart(losses: Mapping[str, Mapping[int, float]], laws: Mapping[str, Law]
     return svg(figure)
 
 
-def gain_chart(gains: Mapping[str, Mapping[int, Metric]]) -> str:
+def gain_chart(
+    gains: Mapping[str, Mapping[int, Metric]], each: Mapping[str, Mapping[int, Sequence[float]]] | None = None
+) -> str:
     """What each pattern needs more than dense attention, by size.
 
     Args:
         gains: pattern -> parameters -> difference with its interval.
+        each: pattern -> parameters -> differences of single trainings, shown as small marks.
     """
     figure, (axes,) = canvas(7.2, 3.8)
     axes.axhline(0.0, color=INK, linewidth=1.2)
     for place, (name, by_size) in enumerate(gains.items()):
-        colour = COLOURS.get(name, INK)
+        colour, marker = COLOURS.get(name, INK), MARKERS.get(name, "o")
         # Side by side, so that intervals do not cover each other.
-        sizes = [size * 1.03 ** (place - (len(gains) - 1) / 2) for size in by_size]
+        shift = (1.06 if each else 1.03) ** (place - (len(gains) - 1) / 2)
+        sizes = [size * shift for size in by_size]
         values = [metric.value for metric in by_size.values()]
-        axes.plot(sizes, values, MARKERS.get(name, "o") + "-", color=colour, label=name, linewidth=1.4)
+        axes.plot(sizes, values, marker + "-", color=colour, label=name, linewidth=1.4)
         axes.vlines(sizes, *zip(*(metric.ci95 for metric in by_size.values()), strict=True), color=colour, linewidth=2)
+        for size, single in (each or {}).get(name, {}).items():
+            beside = [size * shift * 1.02] * len(single)
+            axes.plot(beside, single, marker, color=colour, markersize=3.5, markerfacecolor="white", linestyle="none")
     axes.set_xscale("log")
     _ticks(axes, sorted({size for by_size in gains.values() for size in by_size}))
+    axes.margins(x=0.12)
     axes.set_ylabel("nats beyond dense attention\n(below 0: better)")
     axes.grid(axis="y", color=GRID)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=9)
     return svg(figure)
 
 

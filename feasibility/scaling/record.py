@@ -147,8 +147,8 @@ def points(runs: Runs, one: str = TYPED, other: str = "dense", part: str = "test
 def trend(x: Floats, y: Floats, unit: str) -> tuple[Metric, Metric]:
     """A straight line through points: its height at x = 0 and its slope, with t intervals.
 
-    What single trainings vary by is in the scatter around the line, which therefore counts, and the chunks of text do
-    not.
+    What single trainings vary by is in the scatter around the line, which therefore counts, and the chunks of text,
+    which move all trainings together, do not.
 
     Args:
         x: [P], P >= 3.
@@ -156,12 +156,15 @@ def trend(x: Floats, y: Floats, unit: str) -> tuple[Metric, Metric]:
         unit: of y.
 
     Raises:
-        RecordMissing: fewer than three points.
+        RecordMissing: fewer than three points, or all of one size.
     """
     from scipy.stats import linregress, t
 
-    if len(x) < 3:
-        raise RecordMissing(f"a trend needs three points or more, got {len(x)}; record more sizes or seeds")
+    if len(x) < 3 or len(set(x)) < 2:
+        raise RecordMissing(
+            f"a trend needs three points or more at two sizes or more, got {len(x)} at {len(set(x))}; record more "
+            "sizes or seeds"
+        )
     line = linregress(x, y)
     reach = float(t.ppf(0.975, len(x) - 2))
     method = f"straight line through {len(x)} trainings, t interval"
@@ -173,20 +176,20 @@ def trend(x: Floats, y: Floats, unit: str) -> tuple[Metric, Metric]:
     return Metric(height, unit, len(x), ends[0], method), Metric(slope, unit, len(x), ends[1], method)
 
 
-def lead(one: Line, other: Line) -> float:
+def lead(one: Line, other: Line, smooth: int = SMOOTH) -> float:
     """How many percent more steps the second training needs for the loss at which the worse of the two ends.
 
-    Training losses, smoothed; both read the same batches at the same rates. Above 0 the first is quicker.
+    Training losses on the same batches, means over so many entries of the log. Above 0 the first is quicker.
     """
-    curves = [_smooth(line["losses"]) for line in (one, other)]
+    curves = [_smooth(line["losses"], smooth) for line in (one, other)]
     target = max(curve[1][-1] for curve in curves)
     mine, theirs = (_reaches(steps, losses, target) for steps, losses in curves)
     return 100.0 * (theirs / mine - 1.0)
 
 
-def _smooth(losses: Mapping[str, float]) -> tuple[Floats, Floats]:
+def _smooth(losses: Mapping[str, float], entries: int) -> tuple[Floats, Floats]:
     steps, values = np.array([int(step) for step in losses], dtype=float), np.array(list(losses.values()))
-    window = min(SMOOTH, len(values))
+    window = min(entries, len(values))
     return steps[window - 1 :], np.convolve(values, np.ones(window) / window, "valid")
 
 
