@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Hashable
 from typing import Literal
 
 import torch
@@ -65,8 +66,12 @@ def class_attention(
 
     Cost: O(Nq k D H) for k visible keys a query.
     """
+    call = _name_of_call(query, key, value, plan, scale, backend)
+    if call is not None and call in plan.served:
+        return _run_triton(query, key, value, plan, plan.served[call])
     query, key, value = as_autocast(query, key, value)
-    _check(query, key, value, plan)
+    check_tensors(query, key, value, new_keys=plan.num_queries if isinstance(plan, ClassPlan) else None)
+    _check_plan(query, key, plan)
     scale = checked_scale(scale, query.shape[-1])
     name = _resolve(backend, query.device)
     if name == "reference":
@@ -74,6 +79,9 @@ def class_attention(
     if name == "cpu":
         return _run_cpu(query, key, value, plan, scale)
     if name == "triton":
+        _check_kernels(query)
+        if call is not None:
+            plan.served[call] = scale
         return _run_triton(query, key, value, plan, scale)
     from sparse_attn.impl import flex
 
@@ -105,11 +113,14 @@ def _run_cpu(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scale: 
     return out
 
 
-def _run_triton(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scale: float) -> Tensor:
+def _check_kernels(query: Tensor) -> None:
     if query.dtype == torch.float64:
         raise DtypeError('backend "triton" takes float16, bfloat16, float32, got float64; use "reference" or "cpu"')
     if query.shape[-1] > 256:
         raise UnsupportedError(f'backend "triton" takes head dims up to 256, got {query.shape[-1]}')
+
+
+def _run_triton(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scale: float) -> Tensor:
     trains = torch.is_grad_enabled() and (query.requires_grad or key.requires_grad or value.requires_grad)
     schedule = plan.schedule(trains)
     out: Tensor
@@ -119,6 +130,36 @@ def _run_triton(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scal
     else:
         out = ops.Attention.apply(query, key, value, ops.TritonSteps(schedule, scale))  # type: ignore[no-untyped-call]
     return out
+
+
+def _name_of_call(
+    query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan, scale: float | None, backend: str
+) -> Hashable:
+    """All that the checks of a call look at, so that the layers of a model need not be checked one by one.
+
+    None where every call must be looked at: while compiling, on a CPU, where inputs are searched for NaN, under an
+    autocast that changes the inputs, and where something is not what it should be.
+    """
+    if torch.compiler.is_compiling() or not (
+        isinstance(query, Tensor)
+        and isinstance(key, Tensor)
+        and isinstance(value, Tensor)
+        and isinstance(plan, ClassPlan)
+        and isinstance(backend, str)
+        and (scale is None or isinstance(scale, float))
+    ):
+        return None
+    kinds = (query.dtype, key.dtype, value.dtype)
+    if _is_searched(query.device):
+        return None
+    if query.is_cuda and torch.is_autocast_enabled("cuda") and kinds != (torch.get_autocast_dtype("cuda"),) * 3:
+        return None
+    return query.shape, key.shape, value.shape, kinds, query.device, key.device, value.device, scale, backend
+
+
+def _is_searched(device: torch.device) -> bool:
+    """Whether inputs are searched for NaN: where that does not stall the device."""
+    return device.type == "cpu"
 
 
 def _resolve(backend: str, device: torch.device) -> str:
@@ -200,7 +241,7 @@ def check_tensors(query: Tensor, key: Tensor, value: Tensor, new_keys: int | Non
             f"query [B, H, Nq, D] and key [B, G, N, D] must agree in B and D and H be a multiple of G, got "
             f"{tuple(query.shape)} and {tuple(key.shape)}"
         )
-    if query.device.type == "cpu" and not torch.compiler.is_compiling():
+    if _is_searched(query.device) and not torch.compiler.is_compiling():
         _check_finite(query, key, value, new_keys)
 
 
@@ -209,20 +250,6 @@ def _check_finite(query: Tensor, key: Tensor, value: Tensor, new_keys: int | Non
     for name, x in (("query", query), ("key", key[:, :, first:]), ("value", value[:, :, first:])):
         if not bool(torch.isfinite(x.detach()).all()):
             raise NonFiniteError(f"{name} holds NaN or infinity; find where it comes from before attending")
-
-
-def _check(query: Tensor, key: Tensor, value: Tensor, plan: ClassPlan) -> None:
-    """`check_tensors` and `_check_plan`, the first time that a plan meets tensors of these shapes."""
-    if torch.compiler.is_compiling() or query.device.type == "cpu" or not isinstance(plan, ClassPlan):
-        check_tensors(query, key, value, new_keys=plan.num_queries if isinstance(plan, ClassPlan) else None)
-        _check_plan(query, key, plan)
-        return
-    shapes = (query.shape, key.shape, value.shape)
-    kinds = (query.dtype, key.dtype, value.dtype, query.device, key.device, value.device)
-    if (shapes, kinds) not in plan.fitting:
-        check_tensors(query, key, value)
-        _check_plan(query, key, plan)
-        plan.fitting.add((shapes, kinds))
 
 
 def _check_plan(query: Tensor, key: Tensor, plan: ClassPlan) -> None:

@@ -30,8 +30,10 @@ class TileLists:
             multiple of `full_step`); its length (the rest is a multiple of `step`); where its words begin.
         words: [W, R] int32, one word for each 32 entries after the full ones: bit e of words[g, r] says whether row r
             sees entry 32 g + e. Empty where the shape asks for none; there may be room behind them, too.
-        launch: [W, 3] int32, the work of each program: a tile, and the first and one-past-last of its entries. Tiles by
-            falling length, so that the longest start first; W > T where long lists are left to several programs.
+        launch: [W, 3] int32, the work of each program: a tile, and the first and one-past-last of its entries. Tiles
+            come sequence by sequence, so that programs that run together read the same; within one by falling length,
+            so that the longest start first, in steps, and as they are numbered. But lists that are left to several
+            programs (W > T) come before all others.
     """
 
     rows: Tensor
@@ -267,15 +269,20 @@ def _assemble(stream: Stream, shape: TileShape, rows: Tensor, spans: _Spans, row
     groups = (length - count_full) // 32 if shape.packed else torch.zeros_like(length)
     meta = torch.stack([length.cumsum(0) - length, count_full, length, groups.cumsum(0) - groups], dim=1)
     words = pack_words(stream, rows, entries, meta, groups, rows_are_queries)
-    return TileLists(rows, entries, meta, words, _launch(length, shape))
+    each = rows.shape[0] // (stream.size // stream.tokens)
+    return TileLists(rows, entries, meta, words, _launch(length, shape, each))
 
 
-def _launch(length: Tensor, shape: TileShape) -> Tensor:
-    """Who works on which part of which list, from the lists' lengths [T]. [W, 3] int32."""
+def _launch(length: Tensor, shape: TileShape, each: int) -> Tensor:
+    """Who works on which part of which list, from the lists' lengths [T], `each` of them a sequence. [W, 3] int32."""
     limit = _FAR
     if shape.longest and length.shape[0]:
         limit = max(shape.longest, int(length.sum()) // length.shape[0] // 16 * 64)
-    tile = length.argsort(descending=True, stable=True)
+    tile = torch.arange(length.shape[0], device=length.device)
+    # A float's exponent and the first bit behind it: two steps an octave.
+    steps = length.float().view(torch.int32) >> 22
+    late = torch.where(length > limit, -length, tile // each * 512 + 511 - steps)
+    tile = late.argsort(stable=True)
     parts = (-(-length[tile] // limit)).clamp(min=1)
     tile = tile.repeat_interleave(parts)
     first = (

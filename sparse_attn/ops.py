@@ -7,6 +7,7 @@ dim.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -193,6 +194,14 @@ class CpuSteps(NamedTuple):
         return cpu.backward(grad, query, key, value, out, lse, *self)
 
 
+@cache
+def _triton() -> Any:
+    """The kernels, imported where they are first asked for: an import statement costs something at every call."""
+    from sparse_attn.impl import triton
+
+    return triton
+
+
 class TritonSteps(NamedTuple):
     """As `CpuSteps`, for the kernels."""
 
@@ -201,23 +210,23 @@ class TritonSteps(NamedTuple):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Output and log-sum-exp."""
-        from sparse_attn.impl import triton
-
+        triton = _triton()
         keys, _, classes, bias, has_blind, has_full = self.schedule
         query, key, value = last_contiguous(query), last_contiguous(key), last_contiguous(value)
-        return triton.forward(query, key, value, keys, classes, bias, self.scale, has_blind, has_full)
+        out, lse = triton.forward(query, key, value, keys, classes, bias, self.scale, has_blind, has_full)
+        return out, lse
 
     def backward(
         self, grad: Tensor, query: Tensor, key: Tensor, value: Tensor, out: Tensor, lse: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Gradients, from that of the output, what went in and what came out."""
-        from sparse_attn.impl import triton
-
+        triton = _triton()
         lists, (classes, bias, has_blind, has_full) = self.schedule[:2], self.schedule[2:]
         grad, query, key, value = (last_contiguous(x) for x in (grad, query, key, value))
-        return triton.backward(
+        dq, dk, dv = triton.backward(
             grad, query, key, value, out, lse, *lists, classes, bias, self.scale, has_blind, has_full
         )
+        return dq, dk, dv
 
 
 for _forward, _backward in ((cpu_forward, cpu_backward), (triton_forward, triton_backward)):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.util import find_spec
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -55,46 +56,66 @@ class Schedule(NamedTuple):
     has_full: bool
 
 
+class _Source(Protocol):
+    """What a plan was made from; a device keeps it in another form until somebody asks."""
+
+    @property
+    def class_ids(self) -> Tensor: ...
+
+    @property
+    def stream(self) -> Stream: ...
+
+
+class _Known(NamedTuple):
+    """Class ids and stream, ready."""
+
+    class_ids: Tensor
+    stream: Stream
+
+
 @dataclass(frozen=True, eq=False)
 class ClassPlan:
     """Who sees whom in one batch, ready for any backend. Make it with `plan_classes`.
 
     Args:
         rules: the rules it was made from.
-        class_ids: [B, N] as given.
-        segments: [B, N] int32, where the token's text begins in the flat stream, -1 for padding.
-        stream: the batch as one flat stream.
+        batch: B.
+        num_keys: N, the number of tokens of each sequence.
         num_queries: Nq.
+        device: where the plan's tensors live.
         has_blind: whether some rows see nothing (padding); they come out as exactly 0.
         bias: [C, C] of the rules, on the plan's device; None for none.
     """
 
     rules: ClassRules
-    class_ids: Tensor
-    segments: Tensor
-    stream: Stream
+    batch: int
+    num_keys: int
     num_queries: int
+    device: torch.device
     has_blind: bool
     bias: Tensor | None
+    _source: _Source = field(repr=False)
     _lists: dict[tuple[str, TileShape], TileLists] = field(default_factory=dict, repr=False)
     _schedules: dict[bool, Schedule] = field(default_factory=dict, repr=False)
-    # What query, key and value have been found to fit: layers of one model need not be checked one by one.
-    fitting: set[Hashable] = field(default_factory=set, repr=False)
+    # The scale of calls that were found to be right, by all that their checks look at, see `sparse_attn.api`.
+    served: dict[Hashable, float] = field(default_factory=dict, repr=False)
 
     @property
-    def batch(self) -> int:
-        """B."""
-        return self.class_ids.shape[0]
+    def class_ids(self) -> Tensor:
+        """[B, N] as given, in memory of their own."""
+        return self._source.class_ids
 
     @property
-    def num_keys(self) -> int:
-        """N, the number of tokens of each sequence."""
-        return self.class_ids.shape[1]
+    def stream(self) -> Stream:
+        """The batch as one flat stream."""
+        return self._source.stream
 
-    @property
-    def device(self) -> torch.device:
-        """Where the plan's tensors live."""
-        return self.class_ids.device
+    @cached_property
+    def segments(self) -> Tensor:
+        """Where each token's text begins in the flat stream, -1 for padding. [B, N] int32."""
+        stream = self.stream
+        first = torch.where(stream.classes < self.rules.classes, stream.first, -1)
+        return first.view(self.batch, self.num_keys)
 
     def key_lists(self, shape: TileShape) -> TileLists:
         """For each tile of queries the keys that it needs; built at the first call, then kept."""
@@ -160,14 +181,14 @@ def plan_classes(
             f"num_queries must be an integer in [1, {tokens}] (the tokens of a sequence), got {num_queries!r}"
         )
     queries = int(queries)
-    # A private copy: a caller that reuses its buffer for the next batch must not change this plan.
-    class_ids = class_ids.clone()
     if class_ids.is_cuda and HAS_TRITON:
         return _plan_on_device(class_ids, rules, real, cu_seqlens, queries)
+    # A private copy: a caller that reuses its buffer for the next batch must not change this plan.
+    class_ids = class_ids.clone()
     _check_range(class_ids, real, rules)
     first, last = _text_bounds(class_ids, cu_seqlens)
     stream = build_stream(class_ids, first, last, real, rules, queries)
-    plan = _plan_of(stream, class_ids, real)
+    plan = _plan_of(_Known(class_ids, stream), class_ids, rules, queries, real)
     if class_ids.device.type == "cpu":
         # What the device's own backend will ask for, so that no compiled graph has to build it.
         plan.key_lists(cpu_shape(rules))
@@ -185,19 +206,20 @@ def _plan_on_device(
     if made is None:
         _check_range(class_ids, real, rules)
         raise AssertionError("class ids that a kernel refused are in range")
-    plan = _plan_of(made.stream, class_ids, real)
-    plan._lists["keys", kernel_key_shape(rules, plan.num_keys)] = made.keys
+    plan = _plan_of(made, class_ids, rules, queries, real)
+    tokens = plan.num_keys
+    plan._lists["keys", kernel_key_shape(rules, tokens)] = made.keys
     if made.queries is not None:
-        plan._lists["queries", kernel_query_shape(rules, plan.num_keys)] = made.queries
-        plan.schedule(True)
+        plan._lists["queries", kernel_query_shape(rules, tokens)] = made.queries
+        lists = made.keys.tensors(), made.queries.tensors()
+        plan._schedules[True] = Schedule(*lists, made.classes, plan.bias, plan.has_blind, not rules.is_bounded)
     return plan
 
 
-def _plan_of(stream: Stream, class_ids: Tensor, real: Tensor | None) -> ClassPlan:
-    first = stream.first.view_as(class_ids)
-    segments = first if real is None else torch.where(real, first, -1)
-    bias = stream.rules.tables(class_ids.device)[2]
-    return ClassPlan(stream.rules, class_ids, segments, stream, stream.queries, real is not None, bias)
+def _plan_of(source: _Source, class_ids: Tensor, rules: ClassRules, queries: int, real: Tensor | None) -> ClassPlan:
+    batch, tokens = class_ids.shape
+    device = class_ids.device
+    return ClassPlan(rules, batch, tokens, queries, device, real is not None, rules.tables(device)[2], source)
 
 
 def check_class_ids(class_ids: Tensor, rules: ClassRules) -> None:

@@ -108,14 +108,18 @@ def test_long_lists_are_left_to_several_programs(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("sparse_attn.impl.triton.planning.kernel_query_shape", shared)
     rules = ClassRules(torch.ones(4, 4, dtype=torch.bool), valence=1, window=2)
-    ids = torch.where(torch.arange(900) < 3, 0, 1 + torch.arange(900) % 3)[None]
+    at = torch.arange(700)
+    ids = torch.stack([1 + at % 3, torch.where(at < 3, 0, 1 + at % 3)])
     plan = plan_classes(ids, rules)
-    made = plan_on_device(ids.to(DEVICE), rules, None, None, 900, with_gradient=True)
+    made = plan_on_device(ids.to(DEVICE), rules, None, None, 700, with_gradient=True)
     assert made is not None
-    expected = list_queries(plan.stream, shared(rules, 900))
-    assert expected.launch.shape[0] > expected.rows.shape[0]
+    expected = list_queries(plan.stream, shared(rules, 700))
     assert_same(made.queries, expected)
-    assert_same(made.keys, list_keys(plan.stream, kernel_key_shape(rules, 900)))
+    assert_same(made.keys, list_keys(plan.stream, kernel_key_shape(rules, 700)))
+    # What is shared comes first, then sequence by sequence (eleven tiles each) first the longer lists, in order.
+    order = [11, 11, 21, 21, *range(1, 10), 0, 10, *range(12, 21)]
+    assert expected.launch[:, 0].tolist() == order
+    assert expected.meta[order[4:], 2].tolist() == [128] * 9 + [64] * 2 + [128] * 9
 
 
 def test_a_single_token() -> None:

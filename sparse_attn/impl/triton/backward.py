@@ -24,14 +24,17 @@ from sparse_attn.impl.triton.primitives import (
     dkv_sizes,
     dq_sizes,
     first_tokens,
-    is_long,
+    full_length,
+    grid_of,
     load_classes,
     load_rows,
     seen_bits,
     sequence_of,
+    spare_of,
     store_rows,
     strides_of,
     this_and_next,
+    tile_and_head,
     token_offsets,
 )
 from sparse_attn.memory import empty_as
@@ -39,13 +42,15 @@ from sparse_attn.memory import empty_as
 
 @triton.jit
 def _add_dq(
-    dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+    dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin, spare,
     token, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
     MASKED: tl.constexpr, HAS_BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    k = load_rows(k_ptr, token_offsets(token, begin, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
-    v = load_rows(v_ptr, token_offsets(token, begin, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    # What every row sees is no padding.
+    spare = spare if MASKED else None
+    k = load_rows(k_ptr, token_offsets(token, begin, spare, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    v = load_rows(v_ptr, token_offsets(token, begin, spare, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     s = tl.dot(q, tl.trans(k), input_precision=PRECISION) * scale_log2 - lse[:, None]
     if HAS_BIAS:
         key_class = load_classes(classes_ptr, token, num_classes)
@@ -70,8 +75,7 @@ def class_attention_bwd_dq_kernel(
     AHEAD: tl.constexpr,
 ):  # fmt: skip
     """One program a (tile of queries, head); leaves lse and delta = sum(o * do) side by side for the other kernel."""
-    tile = tl.load(launch_ptr + tl.program_id(0) * 3).to(tl.int64)
-    head = tl.program_id(1)
+    tile, head = tile_and_head(launch_ptr)
     wide_head = head.to(tl.int64)
     list_ptr = entries_ptr + tl.load(meta_ptr + tile * 4)
     full = tl.load(meta_ptr + tile * 4 + 1).to(tl.int32)
@@ -81,13 +85,14 @@ def class_attention_bwd_dq_kernel(
     sequence = sequence_of(row, num_keys)
     begin = (sequence * num_keys).to(tl.int32)
     begin_q = begin + num_keys - num_queries
+    spare = spare_of(row, begin)
     q_ptr += sequence * q_stride_b + wide_head * q_stride_h
     o_ptr += sequence * o_stride_b + wide_head * o_stride_h
     do_ptr += sequence * do_stride_b + wide_head * do_stride_h
-    q = load_rows(q_ptr, token_offsets(row, begin_q, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
-    o = load_rows(o_ptr, token_offsets(row, begin_q, o_stride_n, WIDE), HEAD_DIM, BLOCK_D)
-    do = load_rows(do_ptr, token_offsets(row, begin_q, do_stride_n, WIDE), HEAD_DIM, BLOCK_D)
-    lse_offsets = (sequence * heads + head) * num_queries + token_offsets(row, begin_q, 1, WIDE)
+    q = load_rows(q_ptr, token_offsets(row, begin_q, 0, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    o = load_rows(o_ptr, token_offsets(row, begin_q, 0, o_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    do = load_rows(do_ptr, token_offsets(row, begin_q, 0, do_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    lse_offsets = (sequence * heads + head) * num_queries + token_offsets(row, begin_q, 0, 1, WIDE)
     lse = tl.load(lse_ptr + lse_offsets)
     delta = tl.sum(o.to(tl.float32) * do.to(tl.float32), 1)
     tl.store(stats_ptr + lse_offsets * 2, lse, mask=row >= 0)
@@ -101,7 +106,7 @@ def class_attention_bwd_dq_kernel(
         for start in range(0, full, BLOCK_N):
             here, token = this_and_next(list_ptr, token, start, full, BLOCK_N, AHEAD)
             dq = _add_dq(
-                dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+                dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin, spare,
                 here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
                 False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
             )  # fmt: skip
@@ -111,24 +116,26 @@ def class_attention_bwd_dq_kernel(
     for start in range(0, length, BLOCK_N):
         here, token = this_and_next(list_ptr, token, start, length, BLOCK_N, AHEAD)
         dq = _add_dq(
-            dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+            dq, q, do, lse, delta, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin, spare,
             here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
             True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
         )  # fmt: skip
     dq_ptr += sequence * dq_stride_b + wide_head * dq_stride_h
-    store_rows(dq_ptr, token_offsets(row, begin_q, dq_stride_n, WIDE), dq * scale, row >= 0, HEAD_DIM, BLOCK_D)
+    store_rows(dq_ptr, token_offsets(row, begin_q, 0, dq_stride_n, WIDE), dq * scale, row >= 0, HEAD_DIM, BLOCK_D)
 
 
 @triton.jit
 def _add_dkv(
-    dk, dv, k, v, row_class, q_ptr, do_ptr, stats_ptr, q_stride_n, do_stride_n, begin_q,
+    dk, dv, k, v, row_class, q_ptr, do_ptr, stats_ptr, q_stride_n, do_stride_n, begin_q, spare,
     token, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
     MASKED: tl.constexpr, HAS_BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    q = load_rows(q_ptr, token_offsets(token, begin_q, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
-    do = load_rows(do_ptr, token_offsets(token, begin_q, do_stride_n, WIDE), HEAD_DIM, BLOCK_D)
-    at = token_offsets(token, begin_q, 2, WIDE)
+    # What every row sees is no padding.
+    spare = spare if MASKED else None
+    q = load_rows(q_ptr, token_offsets(token, begin_q, spare, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    do = load_rows(do_ptr, token_offsets(token, begin_q, spare, do_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    at = token_offsets(token, begin_q, spare, 2, WIDE)
     lse, delta = tl.split(tl.load(stats_ptr + at[:, None] + tl.arange(0, 2)[None, :]))
     s = tl.dot(k, tl.trans(q), input_precision=PRECISION) * scale_log2 - lse[None, :]
     if HAS_BIAS:
@@ -137,8 +144,9 @@ def _add_dkv(
     if MASKED:
         s = tl.where(seen_bits(words_ptr, start, BLOCK_M, BLOCK_N), s, float("-inf"))
     p = tl.exp2(s)
-    dv = tl.dot(p.to(do.dtype), do, dv, input_precision=PRECISION)
+    # Before dv: it needs nothing of p, so the matrix units work on it while p is computed, then on dv meanwhile ds is.
     dp = tl.dot(v, tl.trans(do), input_precision=PRECISION)
+    dv = tl.dot(p.to(do.dtype), do, dv, input_precision=PRECISION)
     ds = p * (dp - delta[None, :])
     dk = tl.dot(ds.to(q.dtype), q, dk, input_precision=PRECISION)
     return dk, dv
@@ -176,10 +184,11 @@ def class_attention_bwd_dkv_kernel(
     sequence = sequence_of(row, num_keys)
     begin = (sequence * num_keys).to(tl.int32)
     begin_q = begin + num_keys - num_queries
+    spare = spare_of(row, begin_q)
     k_ptr += sequence * k_stride_b + wide_head * k_stride_h
     v_ptr += sequence * v_stride_b + wide_head * v_stride_h
-    k = load_rows(k_ptr, token_offsets(row, begin, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
-    v = load_rows(v_ptr, token_offsets(row, begin, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    k = load_rows(k_ptr, token_offsets(row, begin, 0, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    v = load_rows(v_ptr, token_offsets(row, begin, 0, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     q_ptr += sequence * q_stride_b
     do_ptr += sequence * do_stride_b
     stats_ptr += sequence * heads * num_queries * 2
@@ -195,7 +204,7 @@ def class_attention_bwd_dkv_kernel(
             for start in range(0, full, BLOCK_N):
                 here, token = this_and_next(list_ptr, token, start, full, BLOCK_N, AHEAD)
                 dk, dv = _add_dkv(
-                    dk, dv, k, v, row_class, q_of, do_of, stats_of, q_stride_n, do_stride_n, begin_q,
+                    dk, dv, k, v, row_class, q_of, do_of, stats_of, q_stride_n, do_stride_n, begin_q, spare,
                     here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
                     False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
                 )  # fmt: skip
@@ -203,14 +212,14 @@ def class_attention_bwd_dkv_kernel(
         for start in range(since, upto - full, BLOCK_N):
             here, token = this_and_next(list_ptr + full, token, start, upto - full, BLOCK_N, AHEAD)
             dk, dv = _add_dkv(
-                dk, dv, k, v, row_class, q_of, do_of, stats_of, q_stride_n, do_stride_n, begin_q,
+                dk, dv, k, v, row_class, q_of, do_of, stats_of, q_stride_n, do_stride_n, begin_q, spare,
                 here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
                 True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
             )  # fmt: skip
     if (since == 0) & (upto == length):
-        at = sequence * dk_stride_b + wide_head * dk_stride_h + token_offsets(row, begin, dk_stride_n, WIDE)
+        at = sequence * dk_stride_b + wide_head * dk_stride_h + token_offsets(row, begin, 0, dk_stride_n, WIDE)
         store_rows(dk_ptr, at, dk * scale, row >= 0, HEAD_DIM, BLOCK_D)
-        at = sequence * dv_stride_b + wide_head * dv_stride_h + token_offsets(row, begin, dv_stride_n, WIDE)
+        at = sequence * dv_stride_b + wide_head * dv_stride_h + token_offsets(row, begin, 0, dv_stride_n, WIDE)
         store_rows(dv_ptr, at, dv, row >= 0, HEAD_DIM, BLOCK_D)
     else:
         parts_ptr += _part_of(program, key_head, key_heads, BLOCK_M * BLOCK_D)
@@ -251,9 +260,9 @@ def sum_parts_kernel(
     sequence = sequence_of(row, num_keys)
     begin = (sequence * num_keys).to(tl.int32)
     head = key_head.to(tl.int64)
-    at = sequence * dk_stride_b + head * dk_stride_h + token_offsets(row, begin, dk_stride_n, WIDE)
+    at = sequence * dk_stride_b + head * dk_stride_h + token_offsets(row, begin, 0, dk_stride_n, WIDE)
     store_rows(dk_ptr, at, dk * scale, row >= 0, HEAD_DIM, BLOCK_D)
-    at = sequence * dv_stride_b + head * dv_stride_h + token_offsets(row, begin, dv_stride_n, WIDE)
+    at = sequence * dv_stride_b + head * dv_stride_h + token_offsets(row, begin, 0, dv_stride_n, WIDE)
     store_rows(dv_ptr, at, dv, row >= 0, HEAD_DIM, BLOCK_D)
 
 
@@ -301,9 +310,9 @@ def backward(
         }  # fmt: skip
 
     rows, entries, meta, words, programs = key_lists
-    sizes = dq_sizes(head_dim, query.dtype, is_long(has_full, keys))
+    sizes = dq_sizes(head_dim, query.dtype, full_length(has_full, keys), bias is not None)
     launch(
-        class_attention_bwd_dq_kernel, (rows.shape[0], heads),
+        class_attention_bwd_dq_kernel, grid_of(rows.shape[0], heads, query.shape[0]),
         (query, key, value, out, grad, lse, stats, dq, rows, entries, meta, words, programs, classes, table),
         (*strides[:18], *numbers),
         sizes.options, **constants(rows, sizes),

@@ -21,14 +21,17 @@ from sparse_attn.impl.triton.primitives import (
     class_bias,
     first_tokens,
     forward_sizes,
-    is_long,
+    full_length,
+    grid_of,
     load_classes,
     load_rows,
     seen_bits,
     sequence_of,
+    spare_of,
     store_rows,
     strides_of,
     this_and_next,
+    tile_and_head,
     token_offsets,
 )
 from sparse_attn.memory import empty_as
@@ -36,12 +39,14 @@ from sparse_attn.memory import empty_as
 
 @triton.jit
 def _attend(
-    acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+    acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin, spare,
     token, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
     MASKED: tl.constexpr, HAS_BIAS: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_D: tl.constexpr,
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    k = load_rows(k_ptr, token_offsets(token, begin, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    # What every row sees is no padding.
+    spare = spare if MASKED else None
+    k = load_rows(k_ptr, token_offsets(token, begin, spare, k_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     s = tl.dot(q, tl.trans(k), input_precision=PRECISION)
     if HAS_BIAS:
         key_class = load_classes(classes_ptr, token, num_classes)
@@ -54,7 +59,7 @@ def _attend(
     shrink = tl.exp2(peak - new_peak)
     total = total * shrink + tl.sum(p, 1)
     acc = acc * shrink[:, None]
-    v = load_rows(v_ptr, token_offsets(token, begin, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    v = load_rows(v_ptr, token_offsets(token, begin, spare, v_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     acc = tl.dot(p.to(v.dtype), v, acc, input_precision=PRECISION)
     return acc, total, new_peak
 
@@ -71,8 +76,7 @@ def class_attention_fwd_kernel(
     AHEAD: tl.constexpr,
 ):  # fmt: skip
     """One program a (tile, head)."""
-    tile = tl.load(launch_ptr + tl.program_id(0) * 3).to(tl.int64)
-    head = tl.program_id(1)
+    tile, head = tile_and_head(launch_ptr)
     list_ptr = entries_ptr + tl.load(meta_ptr + tile * 4)
     full = tl.load(meta_ptr + tile * 4 + 1).to(tl.int32)
     length = tl.load(meta_ptr + tile * 4 + 2).to(tl.int32)
@@ -82,8 +86,9 @@ def class_attention_fwd_kernel(
     begin = (sequence * num_keys).to(tl.int32)
     # Queries are the last tokens of a sequence.
     begin_q = begin + num_keys - num_queries
+    spare = spare_of(row, begin)
     q_ptr += sequence * q_stride_b + head.to(tl.int64) * q_stride_h
-    q = load_rows(q_ptr, token_offsets(row, begin_q, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
+    q = load_rows(q_ptr, token_offsets(row, begin_q, 0, q_stride_n, WIDE), HEAD_DIM, BLOCK_D)
     k_ptr += sequence * k_stride_b + (head // group).to(tl.int64) * k_stride_h
     v_ptr += sequence * v_stride_b + (head // group).to(tl.int64) * v_stride_h
     row_class = load_classes(classes_ptr, row, num_classes) if HAS_BIAS else row
@@ -96,7 +101,7 @@ def class_attention_fwd_kernel(
         for start in range(0, full, FULL_N):
             here, token = this_and_next(list_ptr, token, start, full, FULL_N, AHEAD)
             acc, total, peak = _attend(
-                acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+                acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin, spare,
                 here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
                 False, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, FULL_N, PRECISION, WIDE,
             )  # fmt: skip
@@ -106,7 +111,7 @@ def class_attention_fwd_kernel(
     for start in range(0, length, BLOCK_N):
         here, token = this_and_next(list_ptr, token, start, length, BLOCK_N, AHEAD)
         acc, total, peak = _attend(
-            acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin,
+            acc, total, peak, q, row_class, k_ptr, v_ptr, k_stride_n, v_stride_n, begin, spare,
             here, words_ptr, start, classes_ptr, bias_ptr, num_classes, scale_log2,
             True, HAS_BIAS, HEAD_DIM, BLOCK_D, BLOCK_M, BLOCK_N, PRECISION, WIDE,
         )  # fmt: skip
@@ -114,10 +119,10 @@ def class_attention_fwd_kernel(
     safe = tl.where(blind, 1.0, total)
     o_ptr += sequence * o_stride_b + head.to(tl.int64) * o_stride_h
     o = acc / safe[:, None]
-    store_rows(o_ptr, token_offsets(row, begin_q, o_stride_n, WIDE), o, row >= 0, HEAD_DIM, BLOCK_D)
+    store_rows(o_ptr, token_offsets(row, begin_q, 0, o_stride_n, WIDE), o, row >= 0, HEAD_DIM, BLOCK_D)
     lse_ptr += (sequence * heads + head) * num_queries
     lse = tl.where(blind, 0.0, peak + tl.log2(safe))
-    tl.store(lse_ptr + token_offsets(row, begin_q, 1, WIDE), lse, mask=row >= 0)
+    tl.store(lse_ptr + token_offsets(row, begin_q, 0, 1, WIDE), lse, mask=row >= 0)
 
 
 def forward(
@@ -154,11 +159,11 @@ def forward(
     if has_blind:
         out.zero_()
         lse.zero_()
-    sizes = forward_sizes(head_dim, query.dtype, is_long(has_full, keys))
+    sizes = forward_sizes(head_dim, query.dtype, full_length(has_full, keys))
     table = classes if bias is None else bias.float() * LOG2E
     strides, wide = strides_of(query, key, value, out)
     launch(
-        class_attention_fwd_kernel, (rows.shape[0], heads),
+        class_attention_fwd_kernel, grid_of(rows.shape[0], heads, batch),
         (query, key, value, out, lse, rows, entries, meta, words, programs, classes, table),
         (*strides, heads, heads // groups, keys, queries, table.shape[-1], scale * LOG2E), sizes.options,
         HAS_BIAS=bias is not None, HAS_FULL=has_full, HEAD_DIM=head_dim, BLOCK_D=block_d(head_dim),

@@ -10,6 +10,8 @@ but the pointers, the kernel is launched without asking again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -57,14 +59,10 @@ def launch(
     here, numbers by their value; misaligned pointers, which are rare, always take Triton's own way, and so does
     everything under its interpreter, on GPUs of other makers, and while a hook waits for launches of this kernel.
     """
-    pointers = []
-    bits = 0
-    for x in tensors:
-        pointer = x.data_ptr()
-        pointers.append(pointer)
-        bits |= pointer
+    pointers = [x.data_ptr() for x in tensors]
+    bits = reduce(or_, pointers)
     values = tuple(constants.values())
-    device = None if not tensors[0].is_cuda else driver.active.get_current_device()
+    device = driver.active.get_current_device() if tensors[0].is_cuda else None
     key = (id(kernel), device, options, numbers, values, *[x.dtype for x in tensors])
     found = _compiled.get(key)
     if found is not None and not bits & 15 and not _is_watched(kernel):

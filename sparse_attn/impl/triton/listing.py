@@ -255,21 +255,31 @@ def place_lists_kernel(
 
 
 @triton.jit
-def rank_tiles_kernel(meta_ptr, totals_ptr, launch_ptr, key_tiles, query_tiles, room, CHUNK: tl.constexpr):
+def _lateness(length, tile, each, limit):
+    """What tiles are launched in the order of, see `sparse_attn.lists`. int64."""
+    steps = (length.to(tl.float32).to(tl.int32, bitcast=True) >> 22).to(tl.int64)
+    return tl.where(length > limit, -length, (tile // each).to(tl.int64) * 512 + 511 - steps)
+
+
+@triton.jit
+def rank_tiles_kernel(meta_ptr, totals_ptr, launch_ptr, key_tiles, query_tiles, sequences, room, CHUNK: tl.constexpr):
     """The work of each program, see `TileLists.launch`: each program ranks CHUNK tiles among all of their kind."""
     key_chunks = (key_tiles + CHUNK - 1) // CHUNK
     is_query = tl.program_id(0) >= key_chunks
     begin = tl.where(is_query, key_tiles, 0)
     count = tl.where(is_query, query_tiles, key_tiles)
+    each = tl.maximum(count // sequences, 1)
     limit = tl.where(is_query, tl.load(totals_ptr + 6), 1 << 40)
     tile = (tl.program_id(0) - tl.where(is_query, key_chunks, 0)) * CHUNK + tl.arange(0, CHUNK)
     own = tl.load(meta_ptr + (begin + tile) * 4 + 2, mask=tile < count, other=0)
+    own_late = _lateness(own, tile, each, limit)
     rank = tl.zeros([CHUNK], tl.int64)
     for start in range(0, count, CHUNK):
         other = start + tl.arange(0, CHUNK)
-        length = tl.load(meta_ptr + (begin + other) * 4 + 2, mask=other < count, other=-1)
-        ahead = (length[None, :] > own[:, None]) | (
-            (length[None, :] == own[:, None]) & (other[None, :] < tile[:, None])
+        length = tl.load(meta_ptr + (begin + other) * 4 + 2, mask=other < count, other=0)
+        late = _lateness(length, other, each, limit)
+        ahead = (late[None, :] < own_late[:, None]) | (
+            (late[None, :] == own_late[:, None]) & (other[None, :] < tile[:, None])
         )
         parts = tl.maximum((length + limit - 1) // limit, 1)
         rank += tl.sum(tl.where(ahead & (other < count)[None, :], parts[None, :], 0), 1)

@@ -2,13 +2,17 @@
 # mypy: disable-error-code="import-untyped,import-not-found,no-untyped-def,no-untyped-call,no-any-return"
 """A whole plan on a device: some fifteen launches and one wait, where the definitions in torch take hundreds.
 
+First a sketch: the tokens sorted, the runs of each tile, how long every list will be, which is sent to the host at
+once. Then the lists, in the room that the last plan of this shape needed, while the host waits for the numbers.
+
 B batch, N tokens, M = B * N, C classes, T tiles of R rows, K runs of a tile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 import triton
@@ -23,12 +27,16 @@ from sparse_attn.impl.triton.listing import (
     place_lists_kernel,
     rank_tiles_kernel,
 )
-from sparse_attn.impl.triton.replay import Packed, pack, replayed
+from sparse_attn.impl.triton.replay import Branch, Job, Packed, pack, replayed
 from sparse_attn.impl.triton.sorting import SortedStream, sort_by_class, sort_by_rank, sort_by_reach
 from sparse_attn.lists import TileLists
 from sparse_attn.rows import kernel_key_shape, kernel_query_shape, key_rows, query_rows
 from sparse_attn.rules import ClassRules
 from sparse_attn.stream import Stream
+
+# Dtypes of class ids that a plan packs with the rest, and where its lists begin there; see `_finish`.
+_PACKED = (torch.int32, torch.int64)
+_LISTS = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +44,43 @@ class DevicePlan:
     """What planning on a device returns.
 
     Args:
-        stream: the batch as one flat stream.
+        kept: memory of the plan, see `_finish`.
+        narrow_ids: [B, N] as given, where they are of fewer than 32 bits; None where they are among what is kept.
+        rules: the rules.
+        asking: Nq.
+        tokens: N.
+        classes: [M] int32, C for padding.
         keys: for each tile of queries the keys that it needs.
         queries: for each tile of keys the queries that need it; None where no gradient was asked for.
     """
 
-    stream: Stream
+    kept: Packed
+    narrow_ids: Tensor | None
+    rules: ClassRules
+    asking: int
+    tokens: int
+    classes: Tensor
     keys: TileLists
     queries: TileLists | None
 
+    @cached_property
+    def class_ids(self) -> Tensor:
+        """[B, N] as given, in memory of their own."""
+        return self.kept.tensor(0) if self.narrow_ids is None else self.narrow_ids
 
-@dataclass(frozen=True)
+    @cached_property
+    def stream(self) -> Stream:
+        """The batch as one flat stream; no kernel but those that plan asks for all of it."""
+        first, last, order, floor, until = (self.kept.tensor(at) for at in range(2, 7))
+        allow, is_global, _ = self.rules.tables(self.classes.device)
+        return Stream(
+            self.classes, first, last, floor, until, order, allow, is_global, self.rules, self.asking, self.tokens
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Sizes:
-    """How much room lists take.
+    """How much room lists take. Compared by identity: a room that was outgrown and made anew is another one.
 
     Args:
         entries: of each kind of tiles.
@@ -73,11 +105,11 @@ class Sizes:
 
 @dataclass(frozen=True, eq=False)
 class Room:
-    """Memory for the lists of both kinds of tiles, in one piece.
+    """Memory for the lists of all kinds of tiles.
 
     Args:
         sizes: how many of each there is room for.
-        launches: [W, 3] of both kinds.
+        launches: [W, 3] of all kinds.
         entries: [E] of each kind.
         words: [W, R] of each kind.
     """
@@ -88,36 +120,44 @@ class Room:
     words: tuple[Tensor, ...]
 
     @staticmethod
-    def places(sizes: Sizes, widths: Sequence[int]) -> list[int]:
-        """How many numbers launches take, and entries and words of each kind."""
-        found = [3 * sizes.launches]
+    def shapes(sizes: Sizes, widths: Sequence[int]) -> list[tuple[int, ...]]:
+        """Of launches, then of entries and words of each kind, whose tiles have so many rows."""
+        found: list[tuple[int, ...]] = [(sizes.launches, 3)]
         for entries, words, width in zip(sizes.entries, sizes.words, widths, strict=True):
-            found += [entries, words * width]
+            found += [(entries,), (words, width)]
         return found
 
     @staticmethod
-    def within(piece: Tensor, sizes: Sizes, widths: Sequence[int]) -> Room:
-        """Room in int32 memory of just that size."""
-        launches, *lists = torch.split_with_sizes(piece, Room.places(sizes, widths))
-        words = tuple(x.view(-1, width) for x, width in zip(lists[1::2], widths, strict=True))
-        return Room(sizes, launches.view(-1, 3), tuple(lists[::2]), words)
+    def of(sizes: Sizes, tensors: Sequence[Tensor]) -> Room:
+        """From int32 tensors of these shapes."""
+        launches, *lists = tensors
+        return Room(sizes, launches, tuple(lists[::2]), tuple(lists[1::2]))
 
 
 @dataclass(frozen=True, eq=False)
-class Draft:
-    """What is launched before the wait, and can be recorded and replayed.
+class Sketch:
+    """Where every list will lie and how long it will be: what the first part of planning leaves behind.
 
     Args:
-        kept: what the plan will hold: classes, first, last, order, floor, until [M] and meta [T, 4] of both kinds of
-            tiles, then the tiles of queries and, for gradients, those of keys; behind them the lists, as far as there
-            was room for them.
+        class_ids: [B, N] as given.
+        stream: the batch as one flat stream.
+        tiles: the tiles of queries and, for gradients, those of keys.
         runs: begins and running ends of the runs of each kind of tile.
+        meta: [T, 4] of both kinds, see `TileLists`.
         totals: [7] int64, see `place_lists_kernel`.
     """
 
-    kept: Packed
+    class_ids: Tensor
+    stream: Stream
+    tiles: list[Tensor]
     runs: list[tuple[Tensor, Tensor]]
+    meta: Tensor
     totals: Tensor
+
+    @property
+    def widths(self) -> list[int]:
+        """Rows of a tile of each kind."""
+        return [rows.shape[1] for rows in self.tiles]
 
 
 def plan_on_device(
@@ -140,101 +180,134 @@ def plan_on_device(
 
     Returns: the plan; None where a class id of a real token lies outside [0, C).
 
-    Cost: O(M log M + T C log M + entries); waits for the device once.
+    Cost: O(M log M + T C log M + entries). Waits for the device once, until it knows how long the lists are: they may
+    still be in the making when this returns.
     """
     batch, tokens = class_ids.shape
     shape = (class_ids.device, batch, tokens, queries, with_gradient)
-    room = rules.rooms.get(shape)
+    room: Sizes | None = rules.rooms.get(shape)
 
-    def work(ids: Tensor, real: Tensor | None, first: Tensor | None, last: Tensor | None) -> Draft:
+    def begin(ids: Tensor, real: Tensor | None, first: Tensor | None, last: Tensor | None) -> Sketch:
         given = None if first is None or last is None else (first, last)
-        return _draft(ids, rules, real, given, queries, with_gradient, room)
+        return _sketch(ids, rules, real, given, queries, with_gradient)
 
-    first, last = (None, None) if bounds is None else bounds
-    draft = replayed(work, (class_ids, valid, first, last), (rules, queries, with_gradient, room))
-    # All that can be done while the device is at work. The next plan overwrites what the recording holds: copies.
-    classes, first, last, order, floor, until, meta, *tiles, spare = draft.kept.copies()
-    widths = [rows.shape[1] for rows in tiles]
-    made = None if room is None else Room.within(spare, room, widths)
-    allow, is_global, _ = rules.tables(class_ids.device)
-    stream = Stream(classes, first, last, floor, until, order, allow, is_global, rules, queries, tokens)
-    counts = [rows.shape[0] for rows in tiles]
-    metas = meta.split(counts)
+    job = Job(begin, lambda sketch: sketch.totals, lambda sketch: _finish(sketch, room))
+    inputs = (class_ids, valid, *((None, None) if bounds is None else bounds))
+    sketch, totals, recorded = replayed(job, inputs, (rules, queries, with_gradient, room))
+    # All that can be done while the device is at work. The next plan overwrites what a recording holds: copies.
+    kept = recorded.copied()
+    kinds = range(len(sketch.tiles))
+    metas, tiles = ([kept.tensor(_LISTS + at + kind) for kind in kinds] for at in (0, len(kinds)))
+    key_tiles, launches = tiles[0].shape[0], _LISTS + 2 * len(kinds)
+    classes, narrow = kept.tensor(1), None if class_ids.dtype in _PACKED else class_ids.clone()
+    lists = (
+        [] if room is None else [(kept.tensor(launches + 2 * i + 1), kept.tensor(launches + 2 * i + 2)) for i in kinds]
+    )
     # The only wait: how long the lists are, and whether the class ids were fit to be planned.
-    *lengths, has_wrong_class, parts, _ = draft.totals.tolist()
+    *lengths, has_wrong_class, parts, _ = totals.read()
     if has_wrong_class:
         return None
-    kinds = len(tiles)
-    needed = Sizes(tuple(lengths[0 : 2 * kinds : 2]), tuple(lengths[1 : 2 * kinds : 2]), counts[0] + parts)
-    if made is None or not made.sizes.holds(needed):
-        sizes = rules.rooms[shape] = needed.with_spare()
-        piece = torch.empty(sum(Room.places(sizes, widths)), dtype=torch.int32, device=class_ids.device)
-        made = Room.within(piece, sizes, widths)
-        _write(stream, tiles, draft.runs, meta, draft.totals, made)
-    programs = made.launches[: counts[0]], made.launches[counts[0] : needed.launches]
-    lists = [TileLists(*given) for given in zip(tiles, made.entries, metas, made.words, programs)]  # noqa: B905
-    return DevicePlan(stream, lists[0], lists[1] if with_gradient else None)
+    needed = Sizes(tuple(lengths[: 2 * len(kinds) : 2]), tuple(lengths[1 : 2 * len(kinds) : 2]), key_tiles + parts)
+    if room is not None and room.holds(needed):
+        programs = [kept.rows(launches, 0, key_tiles), kept.rows(launches, key_tiles, needed.launches)]
+    else:
+        made = _made_anew(sketch, rules, shape, needed)
+        lists = list(zip(made.entries, made.words, strict=True))
+        programs = [made.launches[:key_tiles], made.launches[key_tiles : needed.launches]]
+    made_lists = [TileLists(tiles[i], lists[i][0], metas[i], lists[i][1], programs[i]) for i in kinds]
+    return DevicePlan(
+        kept, narrow, rules, queries, tokens, classes, made_lists[0], made_lists[1] if with_gradient else None
+    )
 
 
-def _draft(
+def _made_anew(sketch: Sketch, rules: ClassRules, shape: Hashable, needed: Sizes) -> Room:
+    """The lists in room of their own, which the next plan of this shape will have from the start."""
+    sizes = rules.rooms[shape] = needed.with_spare()
+    device = sketch.totals.device
+    shapes = Room.shapes(sizes, sketch.widths)
+    made = Room.of(sizes, [torch.empty(x, dtype=torch.int32, device=device) for x in shapes])
+    _write(sketch, made)
+    return made
+
+
+def _sketch(
     class_ids: Tensor,
     rules: ClassRules,
     valid: Tensor | None,
     bounds: tuple[Tensor, Tensor] | None,
     queries: int,
     with_gradient: bool,
-    sizes: Sizes | None,
-) -> Draft:
+) -> Sketch:
     tokens, device = class_ids.shape[1], class_ids.device
     allow, is_global, _ = rules.tables(device)
     found = sort_by_class(class_ids, valid, bounds, rules)
-    floor, until, key_tiles = found.first, found.last, None
-    if rules.budget is not None:
-        floor = budget_floor(found, allow, rules)
-    if rules.valence is not None:
-        until, key_tiles = sort_by_reach(found, tokens, floor, rules, kernel_query_shape(rules, tokens).rows)
+    floor = found.first if rules.budget is None else budget_floor(found, allow, rules)
     stream = Stream(
-        found.classes, found.first, found.last, floor, until, found.order, allow, is_global, rules, queries, tokens
+        found.classes, found.first, found.last, floor, found.last, found.order, allow, is_global, rules, queries, tokens
     )
-    tiles = [_query_tiles(stream, found)]
+    shapes = kernel_key_shape(rules, tokens), kernel_query_shape(rules, tokens)
+    counts = [class_ids.shape[0] * -(-queries // shapes[0].rows), 0]
     if with_gradient:
-        tiles.append(_key_tiles(stream, found) if key_tiles is None else key_tiles)
-    counts = [rows.shape[0] for rows in tiles] + [0]
+        counts[1] = class_ids.shape[0] * -(-tokens // shapes[1].rows)
     spans = torch.empty((sum(counts), 2), dtype=torch.int32, device=device)
     meta = torch.empty((sum(counts), 4), dtype=torch.int64, device=device)
     totals = torch.zeros(7, dtype=torch.int64, device=device)
-    runs = [_find_runs(stream, found, rows, spans[i * counts[0] :], i == 1) for i, rows in enumerate(tiles)]
-    shapes = kernel_key_shape(rules, tokens), kernel_query_shape(rules, tokens)
+    of_keys: list[tuple[Tensor, tuple[Tensor, Tensor]]] = []
+    branch = Branch(device)
+    with branch:
+        whole, by_reach = stream, None
+        if rules.valence is not None:
+            until, by_reach = sort_by_reach(found, tokens, floor, rules, shapes[1].rows)
+            whole = replace(stream, until=until)
+        if with_gradient:
+            rows = _key_tiles(whole, found) if by_reach is None else by_reach
+            of_keys.append((rows, _find_runs(whole, found, rows, spans[counts[0] :], True)))
+    # Neither these tiles nor their runs depend on `until`.
+    rows = _query_tiles(stream, found)
+    both = [(rows, _find_runs(stream, found, rows, spans, False)), *of_keys]
+    branch.join()
     launch(
-        place_lists_kernel, (len(tiles),), (spans, meta, found.bad, totals),
-        (*counts[:2], *(shape.full_step for shape in shapes), shapes[1].longest or 2**40), CHUNK=1024,
+        place_lists_kernel, (len(both),), (spans, meta, found.bad, totals),
+        (*counts, *(shape.full_step for shape in shapes), shapes[1].longest or 2**40), CHUNK=1024,
     )  # fmt: skip
-    widths = [rows.shape[1] for rows in tiles]
-    spare = 0 if sizes is None else sum(Room.places(sizes, widths))
-    kept = pack([found.classes, found.first, found.last, found.order, floor, until, meta, *tiles], spare)
+    return Sketch(class_ids, whole, [tiles for tiles, _ in both], [runs for _, runs in both], meta, totals)
+
+
+def _finish(sketch: Sketch, sizes: Sizes | None) -> Packed:
+    """What the plan will hold: what it was made from, tiles, and the lists, as far as there is room for them.
+
+    In this order: class ids (classes, where the ids are of fewer than 32 bits), classes, first, last, order, floor and
+    until of the stream; `meta` of each kind of tiles; the tiles of each kind; launches; entries and words of each kind.
+    """
+    stream = sketch.stream
+    ids = sketch.class_ids if sketch.class_ids.dtype in _PACKED else stream.classes
+    held = [ids, stream.classes, stream.first, stream.last, stream.order, stream.floor, stream.until]
+    held += [*sketch.meta.split([rows.shape[0] for rows in sketch.tiles]), *sketch.tiles]
+    kept = pack(held, [] if sizes is None else Room.shapes(sizes, sketch.widths))
     if sizes is not None:
-        _write(stream, tiles, runs, meta, totals, Room.within(kept.spare, sizes, widths))
-    return Draft(kept, runs, totals)
+        _write(sketch, Room.of(sizes, [kept.tensor(at) for at in range(len(held), len(kept.places))]))
+    return kept
 
 
-def _write(
-    stream: Stream, tiles: list[Tensor], runs: list[tuple[Tensor, Tensor]], meta: Tensor, totals: Tensor, room: Room
-) -> None:
+def _write(sketch: Sketch, room: Room) -> None:
     """Entries, words and launches of all lists, as far as there is room."""
-    counts = [rows.shape[0] for rows in tiles] + [0]
+    counts = [rows.shape[0] for rows in sketch.tiles] + [0]
+    branch = Branch(sketch.meta.device)
+    with branch:
+        if len(sketch.tiles) > 1:
+            _fill(sketch, room, counts[0], 1)
     launch(
-        rank_tiles_kernel, (sum(-(-count // 64) for count in counts),), (meta, totals, room.launches),
-        (*counts[:2], room.sizes.launches), CHUNK=64,
+        rank_tiles_kernel, (sum(-(-count // 64) for count in counts),), (sketch.meta, sketch.totals, room.launches),
+        (*counts[:2], sketch.stream.size // sketch.stream.tokens, room.sizes.launches), CHUNK=64,
     )  # fmt: skip
-    for i, rows in enumerate(tiles):
-        kept = room.entries[i], room.words[i]
-        _fill(stream, rows, runs[i], meta[i * counts[0] :], totals, *kept, i == 1)
+    _fill(sketch, room, 0, 0)
+    branch.join()
 
 
 def _query_tiles(stream: Stream, found: SortedStream) -> Tensor:
     """The asking tokens in tiles; in reading order there is only room for them, see `find_runs_kernel`."""
     rules, shape = stream.rules, kernel_key_shape(stream.rules, stream.tokens)
-    if _keeps_order(rules):
+    if _makes_rows(stream, False):
         tiles = stream.size // stream.tokens * -(-stream.queries // shape.rows)
         return torch.empty((tiles, shape.rows), dtype=torch.int32, device=stream.classes.device)
     if stream.queries < stream.tokens:
@@ -246,8 +319,11 @@ def _query_tiles(stream: Stream, found: SortedStream) -> Tensor:
 
 
 def _key_tiles(stream: Stream, found: SortedStream) -> Tensor:
-    """All tokens in tiles, where no valence has sorted them."""
+    """All tokens in tiles, where no valence has sorted them; in reading order there may only be room for them."""
     shape = kernel_query_shape(stream.rules, stream.tokens)
+    if _makes_rows(stream, True):
+        tiles = stream.size // stream.tokens * -(-stream.tokens // shape.rows)
+        return torch.empty((tiles, shape.rows), dtype=torch.int32, device=stream.classes.device)
     if shape.stretch == 0:
         return key_rows(stream, shape)
     rank = stream.rules.ranks(stream.classes.device)[1]
@@ -259,8 +335,7 @@ def _find_runs(
 ) -> tuple[Tensor, Tensor]:
     """Begins and running ends of the runs of each tile. [T, K] int32 each."""
     rules, tiles = stream.rules, rows.shape[0]
-    in_reading_order = not transposed and _keeps_order(rules)
-    in_order = in_reading_order and rules.causal
+    in_order = not transposed and _keeps_order(rules) and rules.causal
     split = not rules.is_bounded and not in_order and not (transposed and stream.queries < stream.tokens)
     runs = 3 * rules.classes if split else rules.classes + in_order
     begins, ends = torch.empty((2, tiles, runs), dtype=torch.int32, device=rows.device)
@@ -273,33 +348,27 @@ def _find_runs(
         (stream.size, stream.tokens, stream.queries, rules.classes, found.blocks, rules.window, rules.valence or 0,
          stream.size.bit_length(), runs),
         TRANSPOSED=transposed, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_WINDOW=rules.window > 0,
-        HAS_GLOBAL=bool(rules.global_classes), MAKE_ROWS=in_reading_order, IN_ORDER=in_order, SPLIT=split,
-        ALL=rules.allows_all, BLOCK_M=rows.shape[1], BLOCK_C=min(chunk, triton.next_power_of_2(rules.classes)),
+        HAS_GLOBAL=bool(rules.global_classes), MAKE_ROWS=_makes_rows(stream, transposed), IN_ORDER=in_order,
+        SPLIT=split, ALL=rules.allows_all, BLOCK_M=rows.shape[1],
+        BLOCK_C=min(chunk, triton.next_power_of_2(rules.classes)),
     )  # fmt: skip
     return begins, ends
 
 
-def _fill(
-    stream: Stream,
-    rows: Tensor,
-    runs: tuple[Tensor, Tensor],
-    meta: Tensor,
-    totals: Tensor,
-    entries: Tensor,
-    words: Tensor,
-    transposed: bool,
-) -> None:
+def _fill(sketch: Sketch, room: Room, first_tile: int, kind: int) -> None:
+    """The lists of one kind of tiles: 0 those of queries, 1 those of keys."""
+    stream, rows, (begins, ends) = sketch.stream, sketch.tiles[kind], sketch.runs[kind]
+    entries, words = room.entries[kind], room.words[kind]
     rules, (tiles, width) = stream.rules, rows.shape
-    begins, ends = runs
     if not entries.shape[0]:
         return
     launch(
         fill_lists_kernel, (entries.shape[0] // STEP.value,),
-        (rows, begins, ends, meta, totals, entries, words, stream.classes, stream.first, stream.last, stream.floor,
-         stream.until, stream.order, stream.allow, stream.is_global),
+        (rows, begins, ends, sketch.meta[first_tile:], sketch.totals, entries, words, stream.classes, stream.first,
+         stream.last, stream.floor, stream.until, stream.order, stream.allow, stream.is_global),
         (stream.size, stream.tokens, stream.queries, rules.classes, rules.window, ends.shape[1], tiles,
          tiles.bit_length(), ends.shape[1].bit_length(), words.shape[0]), Options(1 if rules.allows_all else 4),
-        TRANSPOSED=transposed, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_GLOBAL=bool(rules.global_classes),
+        TRANSPOSED=kind == 1, CAUSAL=rules.causal, BOUND=_bound(rules), HAS_GLOBAL=bool(rules.global_classes),
         HAS_PAST=stream.queries < stream.tokens, ALL=rules.allows_all, BLOCK_M=width,
     )  # fmt: skip
 
@@ -307,6 +376,15 @@ def _fill(
 def _keeps_order(rules: ClassRules) -> bool:
     """Whether the tiles of queries are in reading order."""
     return rules.valence is not None or not rules.allows_any
+
+
+def _makes_rows(stream: Stream, transposed: bool) -> bool:
+    """Whether the kernel that finds the runs makes the tiles too, which are in reading order."""
+    rules = stream.rules
+    if not transposed:
+        return _keeps_order(rules)
+    in_reading_order = rules.valence is None and kernel_query_shape(rules, stream.tokens).stretch == 0
+    return in_reading_order and stream.queries == stream.tokens
 
 
 def _bound(rules: ClassRules) -> int:

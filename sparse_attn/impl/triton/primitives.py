@@ -54,28 +54,32 @@ def block_d(head_dim: int) -> int:
 
 
 @cache
-def forward_sizes(head_dim: int, dtype: torch.dtype, is_long: bool) -> BlockSizes:
+def forward_sizes(head_dim: int, dtype: torch.dtype, full: int) -> BlockSizes:
     """Measured on an H200; float32 and wide heads take smaller steps to fit shared memory.
 
     Args:
         head_dim: D.
         dtype: of query, key and value.
-        is_long: whether lists are long and mostly of entries that every row sees.
+        full: what `full_length` says.
     """
     if dtype == torch.float32:
         return _float32_sizes(head_dim)
+    if head_dim <= 64 and full >= 8192:
+        return BlockSizes(64, 2, full_n=128, registers=168)
     if head_dim <= 64:
-        return BlockSizes(64, 2, full_n=128) if is_long else BlockSizes(64, 2, registers=128, ahead=True)
+        return BlockSizes(64, 2, registers=128, ahead=True)
     return BlockSizes(32, 3, full_n=32, ahead=True) if head_dim <= 128 else BlockSizes(32, 2)
 
 
 @cache
-def dq_sizes(head_dim: int, dtype: torch.dtype, is_long: bool) -> BlockSizes:
-    """As `forward_sizes`, for the gradient by the queries."""
+def dq_sizes(head_dim: int, dtype: torch.dtype, full: int, has_bias: bool) -> BlockSizes:
+    """As `forward_sizes`, for the gradient by the queries; a bias wants registers of its own."""
     if dtype == torch.float32:
         return _float32_sizes(head_dim)
+    if head_dim <= 64 and full >= 4096:
+        return BlockSizes(64, 3, ahead=True)
     if head_dim <= 64:
-        return BlockSizes(64, 3, ahead=True) if is_long else BlockSizes(32, 3, registers=128, ahead=True)
+        return BlockSizes(32, 3, registers=128 if full or has_bias else 96, ahead=True)
     return BlockSizes(64, 2, ahead=True) if head_dim <= 128 else BlockSizes(32, 1)
 
 
@@ -89,9 +93,17 @@ def dkv_sizes(head_dim: int, dtype: torch.dtype) -> BlockSizes:
     return BlockSizes(64, 2) if head_dim <= 128 else BlockSizes(32, 1)
 
 
-def is_long(has_full: bool, keys: int) -> bool:
-    """Whether lists are long and mostly of entries that every row sees."""
-    return has_full and keys >= 8192
+def full_length(has_full: bool, keys: int) -> int:
+    """How many keys there are at least, in three steps, where lists begin with entries that all rows see; else 0."""
+    return 0 if not has_full else 8192 if keys >= 8192 else 4096 if keys >= 4096 else 1
+
+
+def grid_of(tiles: int, heads: int, sequences: int) -> tuple[int, int, int]:
+    """A program for each tile and head, sequence by sequence, so that those of one run together.
+
+    A GPU takes up to 65,535 along the last two axes: more sequences than that count as one.
+    """
+    return (tiles // sequences, heads, sequences) if sequences < 2**16 else (tiles, heads, 1)
 
 
 def _float32_sizes(head_dim: int) -> BlockSizes:
@@ -111,15 +123,34 @@ def strides_of(*tensors: Tensor) -> tuple[tuple[int, ...], bool]:
 
 
 @triton.jit
+def tile_and_head(launch_ptr):
+    """Which tile this program of a grid by `grid_of` works on (int64), and for which head."""
+    place = tl.program_id(2) * tl.num_programs(0) + tl.program_id(0)
+    return tl.load(launch_ptr + place * 3).to(tl.int64), tl.program_id(1)
+
+
+@triton.jit
 def sequence_of(row, num_keys):
     """The sequence that a tile belongs to: all its rows and entries lie in one. int64, so that offsets are."""
     return (tl.maximum(tl.max(row, 0), 0) // num_keys).to(tl.int64)
 
 
 @triton.jit
-def token_offsets(token, begin, stride, WIDE: tl.constexpr):
-    """Offsets of flat key positions from the token at flat position `begin`; what lies before it reads as it."""
-    position = tl.maximum(token - begin, 0)
+def spare_of(row, begin):
+    """Position of one of a tile's own tokens, counted from `begin`; 0 where it has none there."""
+    return tl.maximum(tl.max(row, 0) - begin, 0)
+
+
+@triton.jit
+def token_offsets(token, begin, spare, stride, WIDE: tl.constexpr):
+    """Offsets of flat key positions from the token at flat position `begin`.
+
+    What lies before it, as no token (-1) does, reads as the one `spare` positions after it (None where nothing does).
+    Each program should have its own: where thousands read one row, its one place in the cache slows them all.
+    """
+    position = token - begin
+    if spare is not None:
+        position = tl.where(position < 0, spare, position)
     if WIDE:
         position = position.to(tl.int64)
     return position * stride
@@ -150,7 +181,11 @@ def seen_bits(words_ptr, start, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr):
     word = tl.load(words_ptr + (start // 32) * BLOCK_M + row)[:, None]
     if BLOCK_N == 64:
         second = tl.load(words_ptr + (start // 32 + 1) * BLOCK_M + row)[:, None]
-        word = tl.where(column[None, :] < 32, word, second)
+        word = tl.where((column & 32)[None, :] == 0, word, second)
+        # Each entry's bit moves to the sign. In the layout of the matrix units a thread's columns agree in the bits of
+        # 6, so the first shift is one for all and the second a constant. As below the compiler would pack so many
+        # comparisons into bits and unpack them again: a seventh of all the loop's instructions.
+        return (word << (6 - (column & 6))[None, :]) << (25 - (column & 25))[None, :] < 0
     bit = column % 32 if BLOCK_N >= 32 else (start % 32 + column) % 32
     return (word & (1 << bit)[None, :]) != 0
 

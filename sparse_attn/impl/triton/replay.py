@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import cache, cached_property
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-Result = TypeVar("Result")
+Start = TypeVar("Start")
+End = TypeVar("End")
 
 # Recording waits for the device and empties its cache of memory, some thirty milliseconds in all: it pays for shapes
 # that come again and again. The first calls also compile the kernels, which cannot be done while recording.
@@ -20,60 +24,161 @@ _CALLS_BEFORE = 8
 _KEPT = 8
 
 
-@dataclass(frozen=True, eq=False)
-class _Recording(Generic[Result]):
-    """A recorded graph, the memory that it reads and what it leaves behind."""
+class _Recording(NamedTuple):
+    """Two recorded graphs, the memory that they read and what each leaves behind."""
 
-    graph: torch.cuda.CUDAGraph
+    graphs: tuple[torch.cuda.CUDAGraph, torch.cuda.CUDAGraph]
     inputs: tuple[Tensor | None, ...]
-    result: Result
+    start: Any
+    numbers: Arrival
+    end: Any
 
 
 # For each shape the recording, or how often it was asked for; the least recently used are forgotten.
-_recordings: OrderedDict[Hashable, _Recording[Any] | int] = OrderedDict()
+_recordings: OrderedDict[Hashable, _Recording | int] = OrderedDict()
 _guard = threading.Lock()
+# torch records on one stream for all threads.
+_recorder = threading.Lock()
 
 
-def replayed(work: Callable[..., Result], inputs: tuple[Tensor | None, ...], key: tuple[Hashable, ...]) -> Result:
-    """work(*inputs), by a CUDA graph once the same key and shapes have come several times.
+class Arrival:
+    """Numbers on their way from a device, which meanwhile goes on with what comes next."""
 
-    A recording belongs to one thread and one stream, so that nothing is overwritten while it is read. The result of a
-    replay is valid until the next one: `Packed.copies` makes what is to stay.
+    def __init__(self, numbers: Tensor) -> None:
+        self._numbers = self._here = numbers
+        self._ready: torch.cuda.Event | None = None
+        if numbers.is_cuda:
+            self._here = torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True)
+            self._ready = torch.cuda.Event()  # type: ignore[no-untyped-call]
+
+    def send(self) -> Arrival:
+        """Send what they are when all that was launched before has run."""
+        if self._ready is not None:
+            self._here.copy_(self._numbers, non_blocking=True)
+            self._ready.record()
+        return self
+
+    def read(self) -> list[int]:
+        """Wait for what was sent."""
+        if self._ready is not None:
+            self._ready.synchronize()
+        found: list[int] = self._here.tolist()
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Job(Generic[Start, End]):
+    """Work in two parts; what it depends on besides its inputs is part of the key that it comes with.
 
     Args:
-        work: launches on the current device without waiting; must depend on nothing but its inputs and the key.
-        inputs: tensors of one device, None for none.
-        key: what else the work depends on.
+        begin: the first part: launches on the current device without waiting.
+        numbers: of what the first part leaves behind, the integers that the host will ask for.
+        finish: the second part, from what the first one leaves behind; launches without waiting.
+    """
+
+    begin: Callable[..., Start]
+    numbers: Callable[[Start], Tensor]
+    finish: Callable[[Start], End]
+
+
+def replayed(
+    job: Job[Start, End], inputs: tuple[Tensor | None, ...], key: tuple[Hashable, ...]
+) -> tuple[Start, Arrival, End]:
+    """What both parts of a job leave behind, and its numbers; by CUDA graphs once the key has come several times.
+
+    A recording belongs to one thread and one stream, so that nothing is overwritten while it is read. What a replay
+    leaves behind, the numbers too, is valid until the next one: `Packed.copied` makes what is to stay.
+
+    Args:
+        job: what to do.
+        inputs: tensors of one device for `job.begin`, None for none.
+        key: what else the job depends on, its inputs' shapes and dtypes aside.
     """
     device = next(x.device for x in inputs if x is not None)
-    if device.type != "cuda" or torch.cuda.is_current_stream_capturing():
-        return work(*inputs)
-    shapes = tuple(None if x is None else (x.shape, x.dtype) for x in inputs)
-    shape = (threading.get_ident(), torch.cuda.current_stream(device).cuda_stream, device, *shapes, *key)
+    if not _can_record(device):
+        return _launched(job, inputs)
+    shapes = tuple([None if x is None else (x.shape, x.dtype) for x in inputs])
+    place = (threading.get_ident(), _stream_of(device), device, shapes, key)
     with _guard:
-        found: _Recording[Result] | int = _recordings.pop(shape, 0)
+        found = _recordings.pop(place, 0)
         if isinstance(found, int):
             found += 1
-        _recordings[shape] = found
+        _recordings[place] = found
         if len(_recordings) > _KEPT:
             _recordings.popitem(last=False)
     if isinstance(found, int):
         if found <= _CALLS_BEFORE:
-            return work(*inputs)
-        found = _recordings[shape] = _record(work, inputs)
+            return _launched(job, inputs)
+        with _recorder:
+            found = _record(job, inputs)
+        with _guard:
+            _recordings[place] = found
     for mine, given in zip(found.inputs, inputs, strict=True):
         if mine is not None and given is not None:
             mine.copy_(given)
-    found.graph.replay()
-    return found.result
+    found.graphs[0].replay()
+    found.numbers.send()
+    found.graphs[1].replay()
+    return found.start, found.numbers, found.end
 
 
-def _record(work: Callable[..., Result], inputs: tuple[Tensor | None, ...]) -> _Recording[Result]:
+def _can_record(device: torch.device) -> bool:
+    return device.type == "cuda" and not torch.cuda.is_current_stream_capturing()
+
+
+def _stream_of(device: torch.device) -> int:
+    return int(torch.cuda.current_stream(device).cuda_stream)
+
+
+def _launched(job: Job[Start, End], inputs: tuple[Tensor | None, ...]) -> tuple[Start, Arrival, End]:
+    start = job.begin(*inputs)
+    numbers = Arrival(job.numbers(start)).send()
+    return start, numbers, job.finish(start)
+
+
+# What is recorded in inference mode is replayed outside of it, too.
+@torch.inference_mode(False)
+def _record(job: Job[Any, Any], inputs: tuple[Tensor | None, ...]) -> _Recording:
     own = tuple(None if x is None else x.clone() for x in inputs)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        result = work(*own)
-    return _Recording(graph, own, result)
+    first, second = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(first, capture_error_mode="thread_local"):
+        start = job.begin(*own)
+    # One pool of memory: the two are replayed in the order in which they were recorded.
+    with torch.cuda.graph(second, pool=first.pool(), capture_error_mode="thread_local"):
+        end = job.finish(start)
+    return _Recording((first, second), own, start, Arrival(job.numbers(start)), end)
+
+
+class Branch:
+    """Launches that others need not wait for: a branch of the graph that is being recorded, otherwise in line.
+
+    What is made inside must be kept until `join`, and so must what it reads. One is open at a time.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        is_recorded = device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+        self._side = _side_stream(device) if is_recorded else None
+        self._context: AbstractContextManager[object] = nullcontext()
+
+    def __enter__(self) -> None:
+        if self._side is not None:
+            self._side.wait_stream(torch.cuda.current_stream(self._side.device))
+            self._context = torch.cuda.stream(self._side)
+        self._context.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._context.__exit__(*error)
+
+    def join(self) -> None:
+        """What is launched from here on waits for the branch."""
+        if self._side is not None:
+            torch.cuda.current_stream(self._side.device).wait_stream(self._side)
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """torch has few streams and hands them out in turn: a new one each time would soon be somebody else's."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,42 +187,57 @@ class Packed:
 
     Args:
         piece: int32.
-        sizes: how it is cut.
-        places: for each tensor which cut it is, its shape and its dtype.
-        spare: the last cut, which holds what the caller writes there.
+        places: for each tensor its shape, strides, where it begins, and whether it is int64.
     """
 
     piece: Tensor
-    sizes: list[int]
-    places: tuple[tuple[int, torch.Size, torch.dtype], ...]
-    spare: Tensor
+    places: list[tuple[tuple[int, ...], tuple[int, ...], int, bool]]
 
-    def copies(self) -> list[Tensor]:
-        """The tensors and, at the end, the spare part, in memory of their own."""
-        cuts = torch.split_with_sizes(self.piece.clone(), self.sizes)
-        made = []
-        for at, shape, dtype in self.places:
-            x = cuts[at] if dtype == torch.int32 else cuts[at].view(dtype)
-            made.append(x if len(shape) == 1 else x.view(shape))
-        return [*made, cuts[-1]]
+    def copied(self) -> Packed:
+        """The same in memory of its own."""
+        return Packed(self.piece.clone(), self.places)
+
+    @cached_property
+    def _wide(self) -> Tensor:
+        return self.piece.view(torch.int64)
+
+    def tensor(self, at: int) -> Tensor:
+        """One of the tensors, by its place in the list."""
+        shape, strides, begin, is_wide = self.places[at]
+        return (self._wide if is_wide else self.piece).as_strided(shape, strides, begin)
+
+    def rows(self, at: int, first: int, last: int) -> Tensor:
+        """Some rows of one of the tensors."""
+        shape, strides, begin, is_wide = self.places[at]
+        begin += first * strides[0]
+        return (self._wide if is_wide else self.piece).as_strided((last - first, *shape[1:]), strides, begin)
 
 
-def pack(tensors: Sequence[Tensor], spare: int) -> Packed:
-    """Put int32 and int64 tensors of one device together, and leave as many places as `spare` says behind them.
+def pack(tensors: Sequence[Tensor], room: Sequence[tuple[int, ...]] = ()) -> Packed:
+    """Put int32 and int64 tensors of one or two axes together, and behind them room for int32 ones of these shapes.
 
-    A tensor that is listed twice is stored once.
+    A tensor that is listed twice is stored once. Each begins at 16 bytes, as kernels like it.
     """
-    cut_of: dict[int, int] = {}
+    begins: dict[int, int] = {}
     pieces: list[Tensor] = []
+    used = 0
     filler = torch.empty(3, dtype=torch.int32, device=tensors[0].device)
     for x in tensors:
-        if id(x) not in cut_of:
-            cut_of[id(x)] = len(pieces)
+        if id(x) not in begins:
+            begins[id(x)] = used
             flat = x.reshape(-1).view(torch.int32)
-            # Every tensor begins at 16 bytes, as kernels like it.
             pieces += [flat, filler[: -flat.shape[0] % 4]]
-    sizes = [x.shape[0] for x in pieces]
-    piece = torch.empty(sum(sizes) + spare, dtype=torch.int32, device=filler.device)
-    torch.cat(pieces, out=piece[: sum(sizes)])
-    places = tuple((cut_of[id(x)], x.shape, x.dtype) for x in tensors)
-    return Packed(piece, [*sizes, spare], places, piece[sum(sizes) :])
+            used += flat.shape[0] + -flat.shape[0] % 4
+    places = [_place(tuple(x.shape), begins[id(x)], x.dtype == torch.int64) for x in tensors]
+    size = used
+    for shape in room:
+        places.append(_place(shape, size, False))
+        size += -(-math.prod(shape) // 4) * 4
+    piece = torch.empty(size, dtype=torch.int32, device=filler.device)
+    torch.cat(pieces, out=piece[:used])
+    return Packed(piece, places)
+
+
+def _place(shape: tuple[int, ...], begin: int, is_wide: bool) -> tuple[tuple[int, ...], tuple[int, ...], int, bool]:
+    strides = (1,) if len(shape) == 1 else (shape[1], 1)
+    return shape, strides, begin // 2 if is_wide else begin, is_wide
