@@ -43,7 +43,7 @@ from benchmarks.sparse_peers import (
 )
 from benchmarks.sparse_report import Report, environment
 from benchmarks.sparse_summary import WAYS, add_speedups
-from benchmarks.sparse_timing import held_mib, kernel_ms, method, peak_mib, timed, wall
+from benchmarks.sparse_timing import GRAPH_LENGTH, held_mib, kernel_ms, method, peak_mib, timed, told_error, wall
 from sparse_attn import ClassPlan, plan_classes
 
 # A peer of the same function may differ from ours by rounding, relative to the output, and by no more.
@@ -112,7 +112,7 @@ class Bench:
             dense = []
             for name, peer in dense_peers(self.device).items():
                 pairs = base["B"] * n * (n + 1) / 2
-                cell = timed(peer.run, inputs, graphs=self.options.graphs)
+                cell = timed(peer.run, inputs, graphs=self._graphs(inputs))
                 dense.append({**base, "run": name, "kind": "dense", **cell, **_tflops(cell, base, pairs)})
             # Each dense backend against the faster of them, so that the slower one can be read off too.
             for cell in dense:
@@ -187,7 +187,7 @@ class Bench:
         if at not in self._keys:
             self._keys[at] = mean_keys(plan)
         cell = {"run": pattern.name, "kind": "ours", "bounded": pattern.is_bounded, "keys": self._keys[at]}
-        cell |= timed(planned_run(plan), inputs, graphs=self.options.graphs)
+        cell |= timed(planned_run(plan), inputs, graphs=self._graphs(inputs))
         cell |= _tflops(cell, base, self._keys[at] * base["B"] * base["n"])
         # After it has served, so that what a plan builds on demand is counted.
         held = held_mib(plan, without=(plan.class_ids,))
@@ -212,17 +212,22 @@ class Bench:
             cell["difference"] = float((ours - theirs).float().norm() / ours.float().norm())
             if not cell["difference"] <= TOLERANCE[self.dtype]:
                 return {**cell, "failed": "gives something else"}
-            cell |= timed(peer.run, inputs, WAYS[:1])
+            cell |= timed(peer.run, inputs, WAYS[:1], self._graphs(inputs))
             if peer.prepare is not None:
                 cell |= wall("plan", peer.prepare, self.device)
         # Out of memory, or one of the many ways in which torch.compile fails: the run goes on, and the cell says it.
         except Exception as error:
-            return {"failed": _told(error)}
+            return {"failed": told_error(error)}
         try:
-            cell |= timed(peer.run, inputs, WAYS[1:]) if peer.trains else {"both_failed": "no backward here"}
+            trained = {"both_failed": "no backward here"}
+            cell |= timed(peer.run, inputs, WAYS[1:], self._graphs(inputs)) if peer.trains else trained
         except Exception as error:
-            cell["both_failed"] = _told(error)
+            cell["both_failed"] = told_error(error)
         return add_speedups(cell, ())
+
+    def _graphs(self, inputs: list[Tensor]) -> bool:
+        """Whether to replay CUDA graphs for texts of this length."""
+        return bool(self.options.graphs) and inputs[0].shape[2] <= GRAPH_LENGTH
 
     def _is_late(self, what: str) -> bool:
         """Whether the time is up; then the report names what was left out."""
@@ -240,10 +245,6 @@ def _tflops(cell: dict[str, Any], base: dict[str, Any], pairs: float) -> dict[st
         for way in WAYS
         if f"{way}_ms" in cell
     }
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 if __name__ == "__main__":

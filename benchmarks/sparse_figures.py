@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from benchmarks.sparse_summary import SCHEMA, WAYS, break_even, flex_tuned, own_patterns, series
+from benchmarks.sparse_summary import GRAPHS, SCHEMA, WAYS, break_even, flex_tuned, own_patterns, series
 
 # Okabe and Ito's palette, which stays apart for every kind of colour vision; each line has a marker of its own besides.
 STYLE = {
@@ -32,7 +32,12 @@ STYLE = {
     "full/17": ("#D55E00", "v", "no bound"),
     "window256": ("#CC79A7", "P", "window 256 alone"),
 }
-TITLES = {"forward": "forward", "both": "forward and backward"}
+TITLES = {
+    "forward": "forward",
+    "both": "forward and backward",
+    "forward_graph": "forward, as a replayed graph",
+    "both_graph": "forward and backward, as a replayed graph",
+}
 TICKS = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 
 
@@ -148,14 +153,19 @@ def _tokens(cells: list[dict[str, Any]]) -> str:
 
 
 def tables(result: dict[str, Any]) -> Iterator[list[str]]:
-    """The tables of docs/sparse_attn.md: speed by length for each way and head dim, then the same rules by others."""
+    """The tables of docs/sparse_attn.md: speed by length for each way and head dim, then the same rules by others.
+
+    As launched, and, where they were timed, as replayed graphs.
+    """
     cells = result["cells"]
     for dim in sorted({dim for _, dim in own_patterns(cells)}):
-        for way in reversed(WAYS):
-            yield _speed_table(cells, dim, way)
-    others = [x for x in cells if "of" in x and "forward_ms" in x]
-    for n, dim in sorted({(x["n"], x["D"]) for x in others}, key=lambda at: (at[1], at[0])):
-        yield _peer_table(cells, n, dim)
+        for way in (*reversed(WAYS), *reversed(GRAPHS)):
+            if any(f"{way}_ms" in x for x in cells if x["D"] == dim):
+                yield _speed_table(cells, dim, way)
+    for ways in (WAYS, GRAPHS):
+        others = [x for x in cells if "of" in x and f"{ways[0]}_ms" in x]
+        for n, dim in sorted({(x["n"], x["D"]) for x in others}, key=lambda at: (at[1], at[0])):
+            yield _peer_table(cells, n, dim, ways)
 
 
 def _speed_table(cells: list[dict[str, Any]], dim: int, way: str) -> list[str]:
@@ -167,14 +177,20 @@ def _speed_table(cells: list[dict[str, Any]], dim: int, way: str) -> list[str]:
     for pattern in patterns:
         without = series(cells, pattern, dim, f"{way}_speedup")
         counted = series(cells, pattern, dim, f"{way}_speedup_with_plan")
-        entries = [f"{without[n]:.1f} ({counted[n]:.1f})" if n in without else "-" for n in lengths]
+        entries = [_speed(without.get(n), counted.get(n)) for n in lengths]
         ends = [_rounded(break_even(x), x) for x in (without, counted)]
         rows.append([STYLE.get(pattern, ("", "", pattern))[2], *entries, f"{ends[0]} ({ends[1]})"])
     return _markdown(head, rows)
 
 
-def _peer_table(cells: list[dict[str, Any]], n: int, dim: int) -> list[str]:
-    """Milliseconds, forward | forward and backward, of everyone who computes the same function."""
+def _speed(without: float | None, counted: float | None) -> str:
+    if without is None:
+        return "-"
+    return f"{without:.1f}" if counted is None else f"{without:.1f} ({counted:.1f})"
+
+
+def _peer_table(cells: list[dict[str, Any]], n: int, dim: int, ways: Sequence[str]) -> list[str]:
+    """Milliseconds, forward / forward and backward, of everyone who computes the same function."""
     here = [x for x in cells if (x["n"], x["D"]) == (n, dim)]
     patterns = list(dict.fromkeys(x["of"] for x in here if "of" in x))
     # Of the settings of FlexAttention only the best is a row, beside its defaults.
@@ -182,16 +198,17 @@ def _peer_table(cells: list[dict[str, Any]], n: int, dim: int) -> list[str]:
     tuned = [{**x, "of": x["pattern"], "run": "flex tuned"} for x in flex_tuned(here)]
     runs += ["flex tuned"] if len(tuned) and max(x["tried"] for x in tuned) > 2 else []
     here = here + tuned
-    rows = [["ours", *(_ms(here, pattern, None) for pattern in patterns)]]
-    rows += [[run, *(_ms(here, run, pattern) for pattern in patterns)] for run in runs]
+    rows = [["ours", *(_ms(here, pattern, None, ways) for pattern in patterns)]]
+    rows += [[run, *(_ms(here, run, pattern, ways) for pattern in patterns)] for run in runs]
     dense = [x["run"] for x in here if x.get("kind") == "dense"]
-    rows += [[run, *[_ms(here, run, None)] * len(patterns)] for run in dense]
-    return _markdown([f"ms, n = {n:,}, D = {dim}", *(STYLE.get(p, ("", "", p))[2] for p in patterns)], rows)
+    rows += [[run, *[_ms(here, run, None, ways)] * len(patterns)] for run in dense]
+    how = "" if ways == WAYS else ", as replayed graphs"
+    return _markdown([f"ms{how}, n = {n:,}, D = {dim}", *(STYLE.get(p, ("", "", p))[2] for p in patterns)], rows)
 
 
-def _ms(here: list[dict[str, Any]], run: str, of: str | None) -> str:
+def _ms(here: list[dict[str, Any]], run: str, of: str | None, ways: Sequence[str]) -> str:
     cell = next((x for x in here if x["run"] == run and x.get("of") == of), {})
-    return " / ".join(f"{cell[f'{way}_ms']:.3g}" if f"{way}_ms" in cell else "-" for way in WAYS)
+    return " / ".join(f"{cell[f'{way}_ms']:.3g}" if f"{way}_ms" in cell else "-" for way in ways)
 
 
 def _rounded(n: float | None, speedups: dict[int, float]) -> str:

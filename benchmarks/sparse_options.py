@@ -65,4 +65,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=450, help="begin no new measurement after so long")
     parser.add_argument("--peers", action=BooleanOptionalAction, default=True, help="peers of the same function")
     parser.add_argument("--decode", action=BooleanOptionalAction, default=True, help="time generated tokens")
-    parser.add_argument("--graphs", action=BooleanOptionalAction, default=True, help="replay CUDA graphs besides")
+    parser.add_argument(
+        "--graphs", action=BooleanOptionalAction, default=True, help="replay CUDA graphs of short texts besides"
+    )

@@ -18,10 +18,13 @@ from typing import Any
 
 import torch
 
-from benchmarks.sparse_summary import LAYERS, SCHEMA, WAYS, summarise, summary_lines
+from benchmarks.sparse_summary import GRAPHS, LAYERS, SCHEMA, WAYS, summarise, summary_lines
 from feasibility.store import write_atomic
 
 CAVEATS = (
+    "forward and both: as launched, so that where the device is done sooner than the host can launch (short texts, a "
+    "busy host) they are the host's times; forward_graph and both_graph: the same work as a replayed CUDA graph, "
+    "which is the device's own time. Everyone is timed both ways; compare like with like.",
     "speedup: against the faster dense backend, which ignores the rules, in the same run. It leaves the plan out; "
     f"speedup_with_plan and total_ms count 1/{LAYERS} of plan_ms (forward: of plan_forward_ms), for a plan serves "
     f"{LAYERS} layers.",
@@ -41,7 +44,7 @@ class Report:
     """
 
     def __init__(self, folder: Path, head: dict[str, Any]) -> None:
-        self.path = folder / f"sparse_attention.{_short(head['device'])}.json"
+        self.path = folder / f"sparse_attention.{short_name(head['device'])}.json"
         self._begin = time.monotonic()
         self._content: dict[str, Any] = {"schema": SCHEMA, "summary": {}, **head, "caveats": list(CAVEATS)}
         for section in ("gate", "cells", "decode", "skipped"):
@@ -115,7 +118,7 @@ def _output(*command: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _short(device: str) -> str:
+def short_name(device: str) -> str:
     """The device in a file name: h200, cpu."""
     name = device.split(",")[0].removeprefix("NVIDIA").strip().lower()
     return "".join(c if c.isalnum() else "-" for c in name) or "unknown"
@@ -137,7 +140,7 @@ def _line(section: str, entry: dict[str, Any]) -> str:
     line = f"{entry['run']:24} {entry.get('of', ''):22} n={entry['n']:<6} D={entry['D']:<4}"
     if "failed" in entry:
         return f"{line} {entry['failed']}"
-    for way in WAYS:
+    for way in (*WAYS, *GRAPHS):
         if f"{way}_ms" in entry:
             line += f" {way} {entry[f'{way}_ms']:8.3f} ms"
         if f"{way}_speedup_with_plan" in entry:

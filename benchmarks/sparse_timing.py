@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from benchmarks.sparse_summary import WAYS
 
 # Each GPU timing: so many milliseconds of warm-up, then so many of repeats, the L2 cache cleared between them.
 WARMUP_MS, REPEAT_MS = 20, 80
+# Graphs are replayed for texts up to this length, and work up to so many milliseconds, half as often: for longer work
+# than that launches take no time of their own, they are done before it is.
+GRAPH_LENGTH, GRAPH_MS = 4096, 5.0
 # Each CPU and wall timing: so many runs after two.
 REPEATS = 7
 Run = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -28,7 +32,8 @@ def method(device: str) -> str:
         return wall
     return (
         f"CUDA events (triton.testing.do_bench): warm-up {WARMUP_MS} ms, repeats {REPEAT_MS} ms, L2 cleared before "
-        f"each; median, 20th and 80th percentile; *_graph_*: the same of a replayed CUDA graph, without launches; "
+        f"each; median, 20th and 80th percentile; *_graph_*: the same of a replayed CUDA graph, without what the host "
+        f"does, for n <= {GRAPH_LENGTH:,} where a run takes less than {GRAPH_MS:.0f} ms, half as many repeats; "
         f"plan_ms: wall clock, synchronised, {wall}; plan_gpu_ms: sum of its kernels by the profiler"
     )
 
@@ -47,11 +52,12 @@ def timed(run: Run, inputs: list[Tensor], ways: Sequence[str] = WAYS, graphs: bo
         run: the attention.
         inputs: query, key, value and the gradient of the output, [B, H, N, D] each.
         ways: "forward", "both" (forward and backward) or both of them.
-        graphs: whether to time replays of a CUDA graph besides (GPU only).
+        graphs: whether to time replays of a CUDA graph besides (GPU only, work of less than GRAPH_MS).
 
     Returns: `forward_ms`, `forward_p20`, `forward_p80`, the same of `both` (forward and backward), `forward_graph` and
-        `both_graph`; on a GPU `extra_mib`, the peak beyond query, key, value, output and their four gradients, and
-        `extra_share`, its share of those eight tensors. `graph_failed` says why a graph could not be captured.
+        `both_graph`, or why there is no such graph in `forward_graph_failed` and `both_graph_failed`; on a GPU
+        `extra_mib`, the peak beyond query, key, value, output and their four gradients, and `extra_share`, its share of
+        those eight tensors.
     """
     q, k, v, grad = (x.detach() for x in inputs)
     works: dict[str, Callable[[], object]] = {
@@ -63,21 +69,23 @@ def timed(run: Run, inputs: list[Tensor], ways: Sequence[str] = WAYS, graphs: bo
         cell |= percentiles(way, works[way], q.device.type)
         if q.is_cuda:
             cell |= _extra_memory(works[way], q, made=4 if way == "both" else 1)
-        if graphs and q.is_cuda:
-            try:
-                cell |= _replayed(f"{way}_graph", works[way])
-            except RuntimeError as error:
-                cell["graph_failed"] = str(error).splitlines()[0]
+        if graphs and q.is_cuda and cell[f"{way}_ms"] < GRAPH_MS:
+            cell |= replays(f"{way}_graph", works[way])
     return cell
 
 
-def percentiles(name: str, work: Callable[[], object], device: str) -> dict[str, float]:
-    """`<name>_ms`, `<name>_p20`, `<name>_p80` of one piece of work: by events on a GPU, by the wall clock on a CPU."""
+def percentiles(name: str, work: Callable[[], object], device: str, share: float = 1.0) -> dict[str, float]:
+    """`<name>_ms`, `<name>_p20`, `<name>_p80` of one piece of work: by events on a GPU, by the wall clock on a CPU.
+
+    `share`: of the usual time for warm-up and repeats.
+    """
     if device == "cpu":
         return wall(name, work, device)
     from triton.testing import do_bench
 
-    middle, low, high = do_bench(work, warmup=WARMUP_MS, rep=REPEAT_MS, quantiles=[0.5, 0.2, 0.8])
+    middle, low, high = do_bench(
+        work, warmup=int(WARMUP_MS * share), rep=int(REPEAT_MS * share), quantiles=[0.5, 0.2, 0.8]
+    )
     return {f"{name}_ms": middle, f"{name}_p20": low, f"{name}_p80": high}
 
 
@@ -118,19 +126,46 @@ def kernel_ms(work: Callable[[], object], repeats: int = 3) -> float | None:
     return busy / 1e3 / repeats if busy else None
 
 
-def _replayed(name: str, work: Callable[[], object]) -> dict[str, float]:
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+def replays(name: str, work: Callable[[], object]) -> dict[str, Any]:
+    """`percentiles` of a CUDA graph of the work, or `<name>_failed`, why there is none: a run must not end for that."""
+    try:
+        graph, kept = _captured(work)
+        found: dict[str, Any] = percentiles(name, graph.replay, "cuda", share=0.5)
+        graph.reset()
+        del kept
+    # What cannot be captured says so by many kinds of errors, torch's, Triton's and cuDNN's.
+    except Exception as error:
+        return {f"{name}_failed": told_error(error)}
+    return found
+
+
+def _captured(work: Callable[[], object]) -> tuple[torch.cuda.CUDAGraph, object]:
+    """The graph and what it leaves behind, which must be kept as long as it is replayed.
+
+    As `torch.cuda.graph`, which collects garbage and empties the cache of memory at each capture: that would take
+    longer than the timing.
+    """
+    graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        for _ in range(3):
+        for _ in range(2):
             work()
+        torch.cuda.synchronize()
+        graph.capture_begin()
+        try:
+            kept = work()
+        except Exception:
+            with suppress(RuntimeError):
+                graph.capture_end()
+            raise
+        graph.capture_end()
     torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        kept = work()
-    result = percentiles(name, graph.replay, "cuda")
-    del kept
-    return result
+    return graph, kept
+
+
+def told_error(error: Exception) -> str:
+    """An error in one line of a result file."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _extra_memory(work: Callable[[], object], q: Tensor, made: int) -> dict[str, float]:

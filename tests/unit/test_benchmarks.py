@@ -1,15 +1,17 @@
 import json
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from benchmarks import sparse_attention, sparse_figures, sparse_gate, sparse_peers
+from benchmarks import sparse_attention, sparse_checks, sparse_figures, sparse_gate, sparse_peers
 from benchmarks.sparse_decode import decode_cells
 from benchmarks.sparse_patterns import Pattern, patterns, read_text
 from benchmarks.sparse_summary import add_speedups, break_even, flex_tuned, summarise, told
-from benchmarks.sparse_timing import gradients, held_mib, timed
+from benchmarks.sparse_timing import gradients, held_mib, replays, timed
 from sparse_attn import plan_classes
 from sparse_attn.impl.reference import visible_matrix
 
@@ -162,6 +164,30 @@ def test_timing_gives_flat_cells_and_memory_counts_each_storage_once() -> None:
     assert held_mib([one, torch.zeros(2**18)], without=(one,)) == 1
 
 
+@pytest.mark.skipif(DEVICE == "cuda", reason="there graphs are captured")
+def test_a_graph_that_cannot_be_captured_is_told_and_does_not_end_the_run() -> None:
+    (failed,) = replays("both_graph", lambda: None).items()
+    assert failed[0] == "both_graph_failed"
+    assert failed[1].startswith("RuntimeError: ")
+
+
+def test_tables_show_replayed_graphs_beside_launched_work() -> None:
+    measured = cells({1024: 2.0, 4096: 1.0}, plan=12.0)
+    for cell in measured:
+        cell["both_graph_ms"] = cell["both_ms"] / 2
+    for dense, ours in zip(measured[::2], measured[1::2], strict=True):
+        add_speedups(ours, [dense])
+    flex = {"n": 4096, "D": 64, "of": "budget256/17", "run": "flex", "kind": "peer"}
+    measured.append({**flex, "forward_ms": 9.0, "forward_graph_ms": 8.0, "both_ms": 20.0, "both_graph_ms": 18.0})
+    shown = "\n".join(line for table in sparse_figures.tables({"cells": measured}) for line in table)
+    assert "| forward and backward, as a replayed graph, D = 64 | n = 1,024 | n = 4,096 | break-even n |" in shown
+    assert "| ms, as replayed graphs, n = 4,096, D = 64 | budget 256 |" in shown
+    assert "| flex | 8 / 18 |" in shown
+    assert "| flex | 9 / 20 |" in shown
+    ways = {x["way"]: x["ratio"] for x in summarise(measured, [])["against_the_same_function"]}
+    assert ways == {"forward": 9, "both": pytest.approx(20 / 3), "both_graph": 12}
+
+
 def test_decoding_keeps_its_memory() -> None:
     found = list(decode_cells(pattern("window64+valence4/64"), "cpu", 1, (30, 300), tokens=3))
     assert [x["after"] for x in found] == [30, 300, 30, 300]
@@ -229,3 +255,26 @@ def test_figures_refuse_what_is_no_result(tmp_path: Path, capsys: pytest.Capture
     with pytest.raises(SystemExit):
         sparse_figures.main([str(wrong)])
     assert "holds 'asa.benchmark.v1', expected 'asa.benchmark.v2'" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_checks_are_recorded_right_wrong_and_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(device: str) -> Iterator[tuple[str, bool, dict[str, Any]]]:
+        yield "holds", True, {"error": "1e-3"}
+        yield "does not hold", False, {}
+        raise RuntimeError("no\n memory")
+
+    # Interpreted kernels are slow; the oracles run them.
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    given = ["--out", str(tmp_path), "--only", "refusals", "agreement/2"]
+    assert sparse_checks.main(given) == 0
+    (written,) = tmp_path.iterdir()
+    result = json.loads(written.read_text())
+    assert (result["schema"], result["failed"], result["complete"]) == ("asa.checks.v1", [], True)
+    assert {x["check"] for x in result["checks"]} == {"refusals", "agreement/2"}
+    assert result["torch"] == torch.__version__
+    monkeypatch.setitem(sparse_checks.CHECKS, "repeats", wrong)
+    assert sparse_checks.main(["--out", str(tmp_path), "--only", "repeats"]) == 1
+    result = json.loads(written.read_text())
+    assert result["failed"] == ["repeats: does not hold", "repeats: after 2"]
+    assert result["checks"][2]["error"] == "RuntimeError: no memory"
