@@ -13,11 +13,13 @@ from feasibility.lm.patterns import Spec, write_specs
 from feasibility.long_context.jobs import LongestJob, Options, jobs
 from feasibility.long_context.model import Options as ModelOptions
 from feasibility.long_context.model import jobs as model_jobs
+from feasibility.long_context.pace import KERNELS, PaceJob
 from feasibility.long_context.record import growth, longest_in, memory_growth, per_token
 from feasibility.scaling.jobs import SIZES
 
 SPECS = (Spec("dense", keys=32.5), Spec("predetermined/64", 4, 1, 12.0))
 PLACES = (40, 400)
+PLACED = ("50", "400")
 
 
 @pytest.fixture
@@ -46,6 +48,21 @@ def test_contexts_and_the_longest_text(tmp_path: Path, tiny: str) -> None:
     assert set(told["told_names"]) == {"64"}
     (longest,) = [line for line in found.values() if line["kind"] == "longest"]
     assert longest_in(longest) == {"dense": 256, "predetermined/64": 256}
+
+
+def test_the_pace_of_each_pattern_at_its_best(tmp_path: Path, tiny: str) -> None:
+    cases = tuple(PaceJob(SAMPLE, tiny, dtype, 2, (50, 400), SPECS, 2, 4) for dtype in ("float32", "bfloat16"))
+    found = run_all(cases, tmp_path, 1.0)
+    assert not (tmp_path / "failures.txt").exists()
+    for dtype, size in (("float32", 4), ("bfloat16", 2)):
+        line = found[f"pace tiny {dtype} batch=2"]
+        assert line["finished"]
+        # Keys and values of one layer of 16 for two texts.
+        assert {n: here["bytes"] for n, here in line["dense"].items()} == {
+            n: int(n) * 2 * size * 16 * 2 for n in PLACED
+        }
+        assert all(len(here["rounds"]) == 5 and here["kernel"] in KERNELS for here in line["dense"].values())
+        assert line["fixed"]["predetermined/64"]["ms"] > 0
 
 
 def test_a_model_goes_all_the_way(tmp_path: Path, tiny: str) -> None:
