@@ -36,7 +36,8 @@ from feasibility.lm.export import Card, export, read_rules
 from feasibility.lm.generate import Stream
 from feasibility.long_context.board import board
 from feasibility.long_context.experiment import recorded_charts
-from feasibility.long_context.measure import small, stream_gap, text_of
+from feasibility.long_context.here import here_chart
+from feasibility.long_context.measure import small, stream_gap, stream_places, text_of
 from feasibility.long_context.record import read_recorded
 
 # SMOKE=1 trains for a few steps.
@@ -53,19 +54,25 @@ trained = small(HEADLINE, length=128, keys=40.0, steps=3 if smoke else 200, seed
 print(f"largest relative difference: {stream_gap(trained, 200 if smoke else 512):.1e}")
 
 # %% [markdown]
-# ## Memory that stays as it is
+# ## Memory and time that stay as they are
 #
-# Reading and writing in turns: what is remembered takes the same room all the time. Dense attention's grows.
+# The model reads 100,000 pieces of a novel and writes a little at some places on the way: the next piece always takes
+# the same time, and what is remembered the same room. Dense attention's grow with the text. In few bytes it can keep
+# few pieces, and those are the last ones; typed memory keeps some that were read long ago.
 
 # %%
-dense = small("dense", length=128, keys=40.0, steps=1, seed=0)
-for place in (200, 600) if smoke else (1_000, 4_000, 16_000):
-    sizes = []
-    for model in (trained, dense):
-        stream = Stream(model.model, model.pattern)
-        stream.read(text_of(model, place))
-        sizes.append(stream.nbytes / 2**20)
-    print(f"after {place:6,} pieces: typed memory {sizes[0]:.2f} MiB, dense {sizes[1]:.2f} MiB")
+models = {HEADLINE: trained, "dense": small("dense", length=128, keys=40.0, steps=1, seed=0)}
+places = (64, 200) if smoke else (1_000, 3_000, 10_000, 30_000, 100_000)
+curves = stream_places(models, places, written=8, rounds=2 if smoke else 5)
+last, each = places[-1], curves["dense"][places[-1]].nbytes / places[-1]
+size = curves[HEADLINE][last].nbytes
+print(f"after {last:,} pieces: {size / 2**20:.2f} MiB, room for {size / each:.0f} pieces of dense attention")
+print(f"a text {last / (size / each):.0f} times as long as dense attention could keep in it")
+for name, curve in curves.items():
+    metric = curve[last].over(curve[places[0]])
+    low, high = metric.ci95
+    print(f"{name}: {metric.value:.2f} [{low:.2f}, {high:.2f}] times as long a piece as after {places[0]:,}")
+display(SVG(here_chart(curves).content))
 
 # %%
 stream = Stream(trained.model, trained.pattern)

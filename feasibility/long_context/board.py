@@ -37,6 +37,8 @@ class MarksMissing(ValueError):
 def board(found: Recorded) -> str:
     """All tables as Markdown, the best of each on top."""
     parts = [_losses(found), _streams(found), _told(found)]
+    if found.pace:
+        parts.append(_pace(found))
     if found.longest is not None:
         parts.append(_longest(found))
     return "\n\n".join(parts)
@@ -80,6 +82,26 @@ def _streams(found: Recorded) -> str:
         sizes = [f"{line['places'][n]['bytes'] / 2**20:.1f}" if n in line["places"] else "" for n in (NEAR, FAR)]
         grown = words(growth(line), 2) if FAR in line["places"] else ""
         rows.append(f"| {name} | {' | '.join([*times, grown, *sizes])} |")
+    return "\n".join(rows)
+
+
+def _pace(found: Recorded) -> str:
+    places = sorted({int(n) for line in found.pace for n in line["dense"]})
+    first, last = places[0], places[-1]
+    rows = [
+        "The same with each pattern at its best: the fastest kernel, steps replayed as one CUDA graph, no spare room "
+        "(weights as they were drawn; keys and values of dense attention for so many pieces):",
+        "",
+        f"| model | pattern | {' | '.join(f'ms at {n:,}' for n in places)} | MiB at {first:,} | at {last:,} |",
+        "|---" * (len(places) + 4) + "|",
+    ]
+    for line in found.pace:
+        label = f"{line['parameters'] / 1e6:.0f}M {line['dtype']}, {line['batch']} text(s)"
+        each = {name: dict.fromkeys(map(str, places), here) for name, here in line["fixed"].items()}
+        for name, found_here in {**each, "dense": line["dense"]}.items():
+            times = [f"{found_here[str(n)]['ms']:.2f}" if str(n) in found_here else "" for n in places]
+            ends = [f"{found_here[str(n)]['bytes'] / 2**20:.0f}" if str(n) in found_here else "" for n in (first, last)]
+            rows.append(f"| {label} | {name} | {' | '.join([*times, *ends])} |")
     return "\n".join(rows)
 
 

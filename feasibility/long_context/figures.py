@@ -28,6 +28,7 @@ def position_chart(losses: Mapping[str, Curve], streams: Mapping[str, Curve], tr
                 label=name, markersize=4, linewidth=1.5,
             )  # fmt: skip
         panel.set_xscale("log")
+        panel.xaxis.set_major_formatter("{x:,g}")
         panel.set_title(title, fontsize=11)
         panel.set_xlabel("pieces read before (up to)")
         panel.grid(axis="y", color=GRID)
@@ -47,13 +48,17 @@ def stream_chart(times: Mapping[str, Curve], sizes: Mapping[str, Curve]) -> str:
     """
     figure, axes = canvas(9.6, 3.8, panels=2)
     for panel, curves, label in zip(axes, (times, sizes), ("ms a piece", "MiB remembered"), strict=True):
-        for name, curve in curves.items():
+        for name in sorted(curves, key=list(COLOURS).index):
+            curve = curves[name]
             panel.plot(
                 list(curve), list(curve.values()), MARKERS.get(name, "o") + "-", color=COLOURS.get(name, INK),
                 label=name, markersize=5, linewidth=1.5,
             )  # fmt: skip
         panel.set_xscale("log")
         panel.set_yscale("log")
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter("{x:,g}")
+            axis.set_minor_formatter("")
         panel.set_xlabel("pieces before")
         panel.set_ylabel(label)
         panel.grid(axis="y", color=GRID)

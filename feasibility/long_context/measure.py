@@ -5,18 +5,24 @@ B batch, N tokens.
 
 from __future__ import annotations
 
+import copy
 import math
+import random
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from feasibility.harness import Metric, Track, silent
 from feasibility.language_model.measure import SAMPLE, open_lab
 from feasibility.lm.generate import Stream
 from feasibility.lm.patterns import Spec
 from feasibility.lm.recipe import Recipe, Trained
+from feasibility.long_context.pace import pinned
 
 WIDTH, LAYERS, HEADS, BATCH = 64, 2, 4, 2
 
@@ -75,27 +81,95 @@ class Place:
     """A place in a stream.
 
     Args:
-        ms: of a generated token, median.
+        rounds: milliseconds of a generated token, one for each round.
         nbytes: remembered of the text.
     """
 
-    ms: float
+    rounds: NDArray[np.float64]
     nbytes: int
 
+    @property
+    def ms(self) -> float:
+        """The median."""
+        return float(np.median(self.rounds))
 
-def stream_places(trained: Trained, places: list[int], written: int, rounds: int) -> dict[int, Place]:
-    """Read to ever further places of the novel and write a little at each."""
-    stream, found = Stream(trained.model, trained.pattern), {}
-    text = text_of(trained, places[-1])
-    for place in places:
-        stream.read(text[:, int(stream.length) : place])
-        times = []
-        for turn in range(rounds):
+    def over(self, other: Place) -> Metric:
+        """How many times as long it takes as at another place, round by round, with a bootstrap over rounds."""
+        ratios = self.rounds / other.rounds
+        drawn = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))
+        value = float(np.median(ratios))
+        low, high = (float(x) for x in np.percentile(np.median(drawn, axis=1), [2.5, 97.5]))
+        method = f"median of {len(ratios)} paired rounds, bootstrap over them"
+        return Metric(value, "x", len(ratios), (min(low, value), max(high, value)), method)
+
+
+def stream_places(
+    models: Mapping[str, Trained], places: Sequence[int], written: int, rounds: int, track: Track = silent
+) -> dict[str, dict[int, Place]]:
+    """Time and memory of a generated token after ever more of the novel, for several models.
+
+    Typed memory and windows read all of the text up to each place. Dense attention has keys and values for a text of
+    that length, and no room besides; it does not read it, which would take the square of the length, and the time of
+    its next token does not depend on what they hold. In each round every model writes a little at every place, in an
+    order of its own, so that a machine that is busy for a while slows all of them down.
+
+    Args:
+        models: dense attention is known by its name.
+        places: ascending.
+        written: tokens of a round.
+        rounds: how many; one more before them warms up.
+        track: progress over rounds.
+    """
+    streams: dict[tuple[str, int], Stream] = {}
+    for name, trained in models.items():
+        stream, text = Stream(trained.model, trained.pattern), text_of(trained, places[-1])
+        for place in places:
+            if name == "dense":
+                stream = Stream(trained.model, trained.pattern)
+                pinned(stream, place)
+                stream.feed(text[:, :1])
+            else:
+                stream.read(text[:, int(stream.length) : place])
+            # All but the model, which all of them share.
+            streams[name, place] = copy.deepcopy(stream, {id(stream.model): stream.model})
+    times: dict[tuple[str, int], list[float]] = {key: [] for key in streams}
+    for turn in track(range(rounds + 1), "writing", rounds + 1):
+        # Not always the same one after dense attention at its longest, which leaves nothing in the processor's caches.
+        for key in random.Random(turn).sample(list(streams), len(streams)):
+            stream = streams[key]
             start = time.perf_counter()
             stream.generate(written, seed=turn)
-            times.append(1e3 * (time.perf_counter() - start) / written)
-        found[place] = Place(float(np.median(times)), stream.nbytes)
-    return found
+            times[key].append(1e3 * (time.perf_counter() - start) / written)
+    return {
+        name: {place: Place(np.array(times[name, place][1:]), streams[name, place].nbytes) for place in places}
+        for name in models
+    }
+
+
+def reach(classes: NDArray[np.int64], spec: Spec, places: Sequence[int]) -> tuple[NDArray[np.int64], float]:
+    """How far back typed memory holds on to something, and how much of what it holds is that old.
+
+    Args:
+        classes: of the pieces of a text, [T].
+        spec: its window and valence count.
+        places: in the text, each more than the window.
+
+    Returns: for each place how many pieces ago the oldest one was read that it remembers; and the share of all
+        remembered pieces that were read longer ago than a memory of as many slots would go back if it kept the last
+        pieces one and all, which is what dense attention's must.
+    """
+    assert spec.valence is not None
+    count = int(classes.max()) + 1
+    where = [np.flatnonzero(classes == kind) for kind in range(count)]
+    slots = count * spec.valence + spec.window
+    oldest, older, held = [], 0, 0
+    for place in places:
+        last = [x[max(0, (end := int(np.searchsorted(x, place))) - spec.valence) : end] for x in where]
+        ages = place - np.union1d(np.concatenate(last), np.arange(place - spec.window, place))
+        oldest.append(int(ages.max()))
+        older += int((ages > slots).sum())
+        held += len(ages)
+    return np.array(oldest), older / held
 
 
 def held_out(trained: Trained, tokens: int) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from feasibility.harness import Metric, exact
 from feasibility.intervals import ratio_interval
+from feasibility.language_model import record as controls
 from feasibility.lm import records
 from feasibility.lm.evaluate import Scores, compare
 from feasibility.lm.fleet import Line
@@ -25,6 +26,8 @@ TYPED = "predetermined/64"
 # Where the time of a token is compared.
 NEAR, FAR = "1000", "100000"
 RESAMPLES = 2000
+# Of an H200's memory, by its data sheet.
+BYTES_PER_SECOND = 4.8e12
 
 Floats = NDArray[np.float64]
 # Pattern -> seed -> line.
@@ -40,6 +43,7 @@ class Recorded:
         told: names told and asked for, of the same models.
         streams: of the same models, first seed.
         longest: the longest text in so much memory, or None.
+        pace: a generated piece with each pattern at its best, one line a size, dtype and number of texts.
         model: main line of the model of more than 100 million parameters, or None; `part` finds its others.
         lines: all, by key.
     """
@@ -48,6 +52,7 @@ class Recorded:
     told: Contexts
     streams: dict[str, Line]
     longest: Line | None
+    pace: tuple[Line, ...]
     model: Line | None
     lines: dict[str, Line]
 
@@ -83,6 +88,7 @@ def recorded_of(lines: Iterable[Line]) -> Recorded:
         _by_seed([line for line in by_kind.get("told", []) if line["key"] in told]),
         streams,
         next(iter(by_kind.get("longest", [])), None),
+        tuple(by_kind.get("pace", [])),
         next(iter(by_kind.get("model", [])), None),
         known,
     )
@@ -166,10 +172,11 @@ def last_words(contexts: Contexts, name: str) -> Metric:
 
 def growth(stream: Line, near: str = NEAR, far: str = FAR) -> Metric:
     """Time of a generated token far into the text over that near its beginning, with a bootstrap over rounds."""
-    return _ratio_of_medians(*(np.array(stream["places"][place]["rounds"]) for place in (far, near)))
+    return ratio_of_medians(*(np.array(stream["places"][place]["rounds"]) for place in (far, near)))
 
 
-def _ratio_of_medians(one: Floats, other: Floats) -> Metric:
+def ratio_of_medians(one: Floats, other: Floats) -> Metric:
+    """Median of some times over that of others, with a bootstrap over the rounds in which they were taken."""
     generator = np.random.default_rng(0)
     drawn = [np.median(x[generator.integers(0, len(x), (RESAMPLES, len(x)))], axis=1) for x in (one, other)]
     value = float(np.median(one) / np.median(other))
@@ -190,6 +197,32 @@ def context_gain(line: Line, stream: Line, far: str = FAR) -> Metric:
     """
     each = 2 * 4 * line["model"]["layers"] * line["model"]["dim"]
     return exact(int(far) / (stream["places"][far]["bytes"] / each), "x")
+
+
+def least_ms(line: Line, far: str = FAR) -> Metric:
+    """Milliseconds that a GPU needs to read all keys and values of dense attention once, at its memory's full speed.
+
+    Keys and values in bfloat16. No kernel can be quicker for one text at a time.
+    """
+    each = 2 * 2 * line["model"]["layers"] * line["model"]["dim"]
+    milliseconds = 1e3 * int(far) * each / BYTES_PER_SECOND
+    return Metric(milliseconds, "ms", 1, (milliseconds, milliseconds), "computed: bytes over 4.8 TB/s (H200)")
+
+
+def longer_controls(found: controls.Record) -> controls.Runs:
+    """Of the recorded controls those on the longest texts, smallest model first.
+
+    Raises:
+        RecordMissing: dense attention, window and typed memory have no texts longer than the usual ones.
+    """
+    names = {"dense", "window", TYPED}
+    longer = [size for size, runs in found.items() if size.length > controls.HEADLINE.length and names <= set(runs)]
+    if not longer:
+        raise RecordMissing(
+            f"the record needs trainings of {', '.join(sorted(names))} on texts of more than "
+            f"{controls.HEADLINE.length:,} pieces; record some with python -m feasibility.language_model.record"
+        )
+    return found[min(longer, key=lambda size: (-size.length, size.dim))]
 
 
 def longest_in(line: Line) -> dict[str, int]:
