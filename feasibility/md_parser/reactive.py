@@ -19,6 +19,7 @@ from dynamics import eisner, greedy
 from dynamics.conllu import Sentence as Row
 from dynamics.reactive.model import Model
 from dynamics.reactive.parser import ReactiveParser
+from dynamics.reactive.reaction import read_heads
 from dynamics.reactive.store import load
 from dynamics.reactive.train import Settings, train
 from feasibility.harness import Metric, Track
@@ -83,9 +84,17 @@ def _work(config: Config, sender: Connection) -> None:
     # Ctrl-C is the parent's to handle, who then ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        _compile_reading()
         sender.send(learn(prepare(config)))
     except Exception as error:
         sender.send(error)
+
+
+def _compile_reading() -> None:
+    """Compile what reads a tree off the bonds: the other process finds it in the cache, for it has more to compile."""
+    model = load()
+    charges = model.log_charges(model.encode(["word"], ["X"]))
+    read_heads(np.ones(charges.head.shape), charges, True)
 
 
 def learn(bench: Bench) -> Model:
