@@ -129,7 +129,9 @@ def _inside(
     n, p = words.shape
     chart = np.zeros((n, n + 1, symbols))
     for i in range(n):
-        chart[i, i + 1, :p] = words[i]
+        # Not a slice: for its error message numba compiles text, which takes two seconds.
+        for k in range(p):
+            chart[i, i + 1, k] = words[i, k]
     for width in range(1, n + 1):
         for i in range(n - width + 1):
             _span(chart, i, i + width, binary, binary_p, unary, unary_p, p)
@@ -194,7 +196,8 @@ def _next(
             law /= total
             if t < lengths[s]:
                 # Only spans that hold word t change when it is read.
-                chart[t, t + 1, :preterminals] = emission[places[s, t]]
+                for p in range(preterminals):
+                    chart[t, t + 1, p] = emission[places[s, t], p]
                 for width in range(1, LONGEST + 1):
                     for i in range(max(0, t - width + 1), min(t, LONGEST - width) + 1):
                         _span(chart, i, i + width, binary, binary_p, unary, unary_p, preterminals)

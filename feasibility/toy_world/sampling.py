@@ -114,7 +114,9 @@ def _draw(
             if clean:
                 break
         lengths[row] = length
-        places[row, :length] = sentence[:length]
+        # Not a slice: for its error message numba compiles text, which takes two seconds.
+        for place in range(length):
+            places[row, place] = sentence[place]
         for b in range(found):
             counts[bonds[b, 0], bonds[b, 1], bonds[b, 2]] += 1
     return len(places)

@@ -220,5 +220,6 @@ def _write(lists: Lists, first_row: int, rows: Rows, depth: int, out: Floats) ->
     out_of_lanes(rows.sums, rows.factor, depth, rows.columns)
     for r in range(LANES):
         if lists.rows[first_row + r] >= 0:
-            begin = rows.queries[r]
-            out[begin : begin + depth] = rows.columns[r * depth : (r + 1) * depth]
+            # Not a slice: for its error message numba compiles text, which takes two seconds.
+            for k in range(depth):
+                out[rows.queries[r] + k] = rows.columns[r * depth + k]
