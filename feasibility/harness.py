@@ -1,6 +1,6 @@
 """What an experiment is made of, and how it is judged.
 
-An experiment is a module with a frozen `Config`, a tuple of `Criterion`, and a pure
+An experiment is a package whose `experiment.py` has a frozen `Config`, a tuple of `Criterion`, and a pure
 `run(config, track) -> Outcome` that prints nothing and writes nothing. It bundles them as
 
     EXPERIMENT = Experiment(name="md_parser", claim=..., config=Config, smoke=Config(...), criteria=..., run=run)
@@ -169,7 +169,7 @@ class Experiment:
     """One claim and the means to judge it.
 
     Args:
-        name: module name below `feasibility`, also the name of its result file.
+        name: of its package below `feasibility`, also the name of its result file.
         title: a heading for the report.
         claim: the sentence that the experiment could refute.
         config: frozen dataclass with a `seed: int` and defaults for every field; field docs become `--help`.

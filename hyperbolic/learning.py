@@ -96,12 +96,7 @@ def learn(
     Source: Nickel and Kiela 2017 (loss, ball) and 2018 (hyperboloid); the start is ours.
     """
     recipe = recipe or Recipe()
-    if geometry not in ("poincare", "lorentz", "euclidean"):
-        raise ValueError(f"unknown geometry {geometry!r}; expected 'euclidean', 'lorentz' or 'poincare'")
-    if (recipe.bias or recipe.squared) and geometry != "euclidean":
-        raise ValueError(f"bias and squared are variants of flat space; got geometry={geometry!r}")
-    if dim < (2 if recipe.start == "tree" and geometry != "euclidean" else 1):
-        raise ValueError(f"too few dimensions: dim={dim}; a tree needs 2 to branch")
+    _check(geometry, dim, recipe)
     positives, start, above = _positives(graph, pairs)
     run = Descent(geometry, recipe, positives, start, above)
     state = State(*_first_points(graph, geometry, dim, recipe))
@@ -124,6 +119,15 @@ def learn(
         warnings.warn(_clamp_message(clamped, recipe), ClampWarning, stacklevel=2)
     bias = state.bias if recipe.bias else None
     return Learned(state.points, bias, tuple(state.losses), clamped, state.compared, seconds)
+
+
+def _check(geometry: Geometry, dim: int, recipe: Recipe) -> None:
+    if geometry not in ("poincare", "lorentz", "euclidean"):
+        raise ValueError(f"unknown geometry {geometry!r}; expected 'euclidean', 'lorentz' or 'poincare'")
+    if (recipe.bias or recipe.squared) and geometry != "euclidean":
+        raise ValueError(f"bias and squared are variants of flat space; got geometry={geometry!r}")
+    if dim < (2 if recipe.start == "tree" and geometry != "euclidean" else 1):
+        raise ValueError(f"too few dimensions: dim={dim}; a tree needs 2 to branch")
 
 
 def _positives(graph: Graph, pairs: ArrayLike | None) -> tuple[Pairs, Pairs, Pairs]:

@@ -137,14 +137,16 @@ def all_distances(points: ArrayLike, geometry: Geometry) -> Floats:
     if geometry == "lorentz":
         radius, direction = _polar(_on_hyperboloid(points))
     for start in range(0, len(x), 64):
-        rows = slice(start, start + 64)
+        # What is left of these columns has been mirrored from the rows above.
+        rows, rest = slice(start, start + 64), slice(start, None)
         if geometry == "poincare":
-            chord = _norm(x[rows, None] - x[None])
-            out[rows] = 2.0 * np.arcsinh(chord / (root[rows, None] * root[None]))
+            chord = _norm(x[rows, None] - x[rest])
+            block = 2.0 * np.arcsinh(chord / (root[rows, None] * root[rest]))
         elif geometry == "lorentz":
-            out[rows] = _polar_distance(radius[rows, None], direction[rows, None], radius[None], direction[None])
+            block = _polar_distance(radius[rows, None], direction[rows, None], radius[rest], direction[rest])
         else:
-            out[rows] = distance(x[rows, None], x[None], geometry)
+            block = distance(x[rows, None], x[rest], geometry)
+        out[rows, rest], out[rest, rows] = block, block.T
     return out
 
 

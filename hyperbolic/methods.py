@@ -73,13 +73,8 @@ def embed(
     Cost: see `construct`, `fit_stress`, `learn`.
     """
     _check(geometry, method, dim, seed, tau)
-    unknown = [name for name in recipe if name not in Recipe.__dataclass_fields__]
-    if unknown:
-        known = ", ".join(name for name in Recipe.__dataclass_fields__ if name != "seed")
-        raise TypeError(f"embed() has no {', '.join(map(repr, unknown))}; for method='learn' there is {known}")
-    if method != "learn" and (recipe or report is not None or checkpoint is not None or not closure):
-        given = [*recipe, *(["report"] if report else []), *(["checkpoint"] if checkpoint else [])] or ["closure"]
-        raise ValueError(f"{', '.join(given)}: only method='learn' takes this, got method={method!r}")
+    others = {"report": report is not None, "checkpoint": checkpoint is not None, "closure": not closure}
+    _check_learning(method, recipe, [name for name, given in others.items() if given])
     graph = _graph(edges, root, lexicon)
     top = graph.names[graph.root]
     if method == "learn":
@@ -94,6 +89,16 @@ def embed(
         return Embedding(graph.names, flat(hop_distances(graph), dim, seed), geometry, top)
     points, edge = _curved(graph, geometry, dim, method, tau, seed)
     return Embedding(graph.names, points, geometry, top, edge)
+
+
+def _check_learning(method: Method, recipe: dict[str, Any], others: list[str]) -> None:
+    """Refuse options that learning does not have, and such as only learning has."""
+    unknown = [name for name in recipe if name not in Recipe.__dataclass_fields__]
+    if unknown:
+        known = ", ".join(name for name in Recipe.__dataclass_fields__ if name != "seed")
+        raise TypeError(f"embed() has no {', '.join(map(repr, unknown))}; for method='learn' there is {known}")
+    if method != "learn" and (recipe or others):
+        raise ValueError(f"{', '.join([*recipe, *others])}: only method='learn' takes this, got method={method!r}")
 
 
 def _curved(

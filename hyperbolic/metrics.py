@@ -72,10 +72,11 @@ def distortion(distances: ArrayLike, targets: ArrayLike) -> Distortion:
     ratio = d / t
     # min over c of sum (c d - t)^2 / sum (c d)^2: the sine of the angle between d and t.
     aligned = float(d @ t) ** 2 / (float(d @ d) * float(t @ t))
+    scale = _best_scale(ratio)
     return Distortion(
-        average=_average(ratio),
+        average=_average(ratio, scale),
         worst=_worst(ratio),
-        scale=_best_scale(ratio),
+        scale=scale,
         stress1=float(np.sqrt(max(0.0, 1.0 - aligned))),
         rho=_spearman(d, t),
     )
@@ -88,7 +89,8 @@ def average_distortion(distances: ArrayLike, targets: ArrayLike) -> float:
         ValueError: see `distortion`.
     """
     d, t = _pairs(distances, targets)
-    return _average(d / t)
+    ratio = d / t
+    return _average(ratio, _best_scale(ratio))
 
 
 def worst_distortion(distances: ArrayLike, targets: ArrayLike) -> float:
@@ -199,8 +201,8 @@ def _both_ways(matrix: Floats, upper: tuple[Pairs, Pairs], what: str) -> Floats:
     return values
 
 
-def _average(ratio: Floats) -> float:
-    return float(np.abs(_best_scale(ratio) * ratio - 1.0).mean())
+def _average(ratio: Floats, scale: float) -> float:
+    return float(np.abs(scale * ratio - 1.0).mean())
 
 
 def _worst(ratio: Floats) -> float:

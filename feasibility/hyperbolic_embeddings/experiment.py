@@ -20,7 +20,7 @@ from feasibility.harness import Criterion, Experiment, Metric, Outcome, Track, m
 from feasibility.hyperbolic_embeddings.artifacts import pictures, tables
 from feasibility.hyperbolic_embeddings.bars import thresholds
 from feasibility.hyperbolic_embeddings.checks import check
-from feasibility.hyperbolic_embeddings.nouns import all_nouns
+from feasibility.hyperbolic_embeddings.nouns import TOP, all_nouns
 from feasibility.hyperbolic_embeddings.peers import peers
 from feasibility.hyperbolic_embeddings.rows import FLAT, Comparison, Plan, compare
 from feasibility.hyperbolic_embeddings.verdicts import caveats, finding
@@ -292,7 +292,7 @@ def load_nouns() -> list[tuple[str, str]]:
     """The (child, parent) edges of all nouns of WordNet."""
     from periodic_table.lexicon import load_lexicon
 
-    return load_lexicon().subtree("entity.n.01")
+    return load_lexicon().subtree(TOP)
 
 
 EXPERIMENT = Experiment(

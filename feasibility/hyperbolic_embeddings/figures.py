@@ -91,7 +91,7 @@ def bars_chart(shares: Mapping[str, tuple[float, float | None, float | None]]) -
     """How much of what each bar allows is used up, a bar a line, logarithmic: 1 is the bar, left of it is better.
 
     Args:
-        shares: bar in words -> reached, hoped for, known before; see `hyperbolic_bars.shares`.
+        shares: bar in words -> reached, hoped for, known before; see `bars.shares`.
     """
     least = 1e-3
     figure, (axes,) = canvas(9.0, 1.4 + 0.34 * len(shares))

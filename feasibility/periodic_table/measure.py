@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from subprocess import Popen
@@ -224,7 +225,7 @@ def _places(run: Run, found: Found) -> None:
     of_hundred = np.array([word in hundred for word in seen.words])
     groups = {"whole": whole, "hundred": whole[of_hundred[whole]], "hundred_odd": rows[of_hundred[rows]]}
     tags = np.array([seen.words[place][1] for place in whole])
-    for tag in sorted(set(tags.tolist()), key=lambda one: -int((tags == one).sum())):
+    for tag, _ in sorted(Counter(tags.tolist()).items(), key=lambda one: (-one[1], one[0])):
         groups[tag.lower()] = whole[tags == tag]
     for name, group in groups.items():
         told, plain = places.told(seen, by_place, group), places.told(seen, by_pos, group)

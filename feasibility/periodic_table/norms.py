@@ -96,8 +96,8 @@ def plausibility(pairs: Rated, source: Source, seed: int) -> Floats:
 
     k((h, d), (h', d')) = (1 + k(h, h')) (1 + k(d, d')) + c(h, d) . c(h', d')
 
-    in 5 folds by head; c are the cosines between the two words (`periodic_table_sources.cosines`), scaled to unit
-    variance. The ridge is the one that does best on the half for choosing.
+    in 5 folds by head; c are the cosines between the two words (`sources.cosines`), scaled to unit variance. The ridge
+    is the one that does best on the half for choosing.
 
     Cost: 15 systems of 1,600 equations, 2 s.
     """

@@ -158,11 +158,7 @@ class _Problem:
     def loss(self, at: Floats) -> tuple[float, Floats]:
         shared, wish, liking, direction, level = self.parts(at)
         asked = self.x @ shared + wish + direction
-        score = (
-            np.einsum("ij,ij->i", asked[self.h], self.y[self.d])
-            + np.einsum("ij,ij->i", self.x[self.h], liking[self.d])
-            + level
-        )
+        score = _products(asked, self.h, self.y, self.d) + _products(self.x, self.h, liking, self.d) + level
         value = (self.yes * np.logaddexp(0, -score) + self.no * np.logaddexp(0, score)).sum()
         slope = (self.yes + self.no) / (1 + np.exp(-score)) - self.yes
         table = self.csr((slope, (self.h, self.d)), shape=(len(self.heads), len(self.dependents)))
@@ -196,3 +192,13 @@ class _Problem:
         out = np.zeros((len(self.vectors), *rows.shape[1:]))
         out[places] = rows
         return out
+
+
+def _products(left: Floats, rows: Ints, right: Floats, columns: Ints) -> Floats:
+    """left[rows[p]] . right[columns[p]] for each pair p."""
+    out = np.empty(len(rows))
+    # In parts that stay in the cache: half the time.
+    for at in range(0, len(rows), 2048):
+        part = slice(at, at + 2048)
+        np.einsum("ij,ij->i", left[rows[part]], right[columns[part]], out=out[part])
+    return out

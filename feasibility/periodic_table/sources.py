@@ -80,7 +80,7 @@ DIRECTIONS = ("definition", "company")
 
 
 class Table:
-    """The coordinates of the periodic table, all from lexicons; remembered for lists of words that were asked for."""
+    """The coordinates of the periodic table, all from lexicons; remembered word by word."""
 
     def __init__(self) -> None:
         from periodic_table import coordinates
@@ -89,17 +89,16 @@ class Table:
         self._factors = np.concatenate([np.full(sizes[name], weight) for name, weight in MEANING.items()])
         self._block = np.repeat(list(MEANING), list(sizes.values()))
         self.spaces = tuple(_columns(self._block == name) for name in DIRECTIONS)
-        self._known: dict[tuple[Word, ...], Floats] = {}
+        self._known: dict[Word, Floats] = {}
 
     def __call__(self, words: Sequence[Word]) -> Floats:
         """The weighted coordinates of each word: [words, axes]."""
         from periodic_table import coordinates
 
-        key = tuple(words)
-        if key not in self._known:
-            names, tags = [word for word, _ in key], [tag for _, tag in key]
-            self._known[key] = coordinates.matrix(names, tags, tuple(MEANING)) * self._factors
-        return self._known[key]
+        new = [word for word in dict.fromkeys(words) if word not in self._known]
+        numbers = coordinates.matrix([word for word, _ in new], [tag for _, tag in new], tuple(MEANING))
+        self._known.update(zip(new, numbers * self._factors, strict=True))
+        return np.array([self._known[word] for word in words]).reshape(len(words), len(self._factors))
 
     def only(self, *blocks: str) -> Source:
         """Some blocks of it."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from feasibility.predetermined_embeddings.experiment import Config
 
 Baselines = dict[str, dict[str, float]]
-# Where the excess comes from: see `predetermined_embeddings_measure.excess`.
+# Where the excess comes from: see `feasibility.predetermined_embeddings.measure.excess`.
 PARTS = {"pos": "excess, part of speech", "class": "excess, class", "word": "excess, word"}
 # The roadmap's margin and the one that would mean something, as differences of log perplexity.
 MARGINS = {"20": (math.log(0.8), math.log(1.2)), "1": (math.log(0.99), math.log(1.01))}

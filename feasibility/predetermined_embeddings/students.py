@@ -30,7 +30,7 @@ Reading = tuple[NDArray[np.int16], NDArray[np.int16]]
 
 @dataclass(frozen=True)
 class Student:
-    """One model of a batch; see `predetermined_embeddings_train.Learner`.
+    """One model of a batch; see `feasibility.predetermined_embeddings.train.Learner`.
 
     Args:
         condition: of the input, a name in `CONDITIONS`.

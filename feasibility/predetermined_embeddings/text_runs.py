@@ -65,7 +65,7 @@ class TextBench:
 
 @dataclass(frozen=True)
 class TextStudent:
-    """One model of a batch; see `predetermined_embeddings_train.Learner`.
+    """One model of a batch; see `feasibility.predetermined_embeddings.train.Learner`.
 
     Args:
         condition, output, seed: as of `Student`.
@@ -132,7 +132,7 @@ class TextStudent:
 
 @dataclass(frozen=True)
 class TextGroup:
-    """Models that learn from equally much text; fields as of `predetermined_embeddings_runs.Group`."""
+    """Models that learn from equally much text; fields as of `feasibility.predetermined_embeddings.runs.Group`."""
 
     tokens: int
     held: Held
