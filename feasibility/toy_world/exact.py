@@ -35,7 +35,7 @@ class Law:
         self._world = world
         self._emission = np.ascontiguousarray(world.emission.T)
         self._unread = np.ones(len(world.words), bool) if unread is None else unread
-        self._wild = world.emission @ self._unread
+        self._wild = np.tile(world.emission @ self._unread, (LONGEST, 1))
         self._rules = (world.binary, world.binary_p, world.unary, world.unary_p)
 
     def log_probability(self, places: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -67,8 +67,7 @@ class Law:
     def normaliser(self) -> float:
         """Z: how probable the grammar makes a sentence of 5 to 10 words that may be read."""
         size, start = len(self._world.symbols), self._world.start
-        wild = np.broadcast_to(self._wild, (LONGEST, len(self._wild)))
-        return float(_inside(np.ascontiguousarray(wild), *self._rules, size)[0, SHORTEST:, start].sum())
+        return float(_inside(self._wild, *self._rules, size)[0, SHORTEST:, start].sum())
 
     def next_word(self, places: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
         """The law of every next word of every sentence.
@@ -174,10 +173,8 @@ def _next(
     result: NDArray[np.float64],
 ) -> int:
     """Fill [S, L + 1, W + 1]; returns -1, or the first sentence that no derivation begins with."""
-    preterminals = wild.size
-    blank = np.zeros((LONGEST, preterminals))
-    blank[:] = wild
-    empty = _inside(blank, binary, binary_p, unary, unary_p, symbols)
+    preterminals = wild.shape[1]
+    empty = _inside(wild, binary, binary_p, unary, unary_p, symbols)
     outside = np.zeros_like(empty)
     for s in range(places.shape[0]):
         chart = empty.copy()

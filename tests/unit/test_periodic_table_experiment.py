@@ -179,6 +179,16 @@ def test_intervals_of_correlations_widen_with_clusters() -> None:
     assert resampled_metric(lambda rows: float(len(rows)), np.arange(7), 0, resamples=5).value == 7.0
 
 
+def test_the_table_remembers_words_whatever_else_was_asked_for() -> None:
+    table, words = sources.Table(), [("eat", "VERB"), ("bread", "NOUN"), ("eat", "VERB")]
+    numbers = table(words)
+    assert np.array_equal(numbers[0], numbers[2])
+    again = table([("bread", "NOUN"), ("dog", "NOUN"), ("eat", "VERB")])
+    assert np.array_equal(again[[2, 0]], numbers[:2])
+    assert np.array_equal(again, sources.Table()([("bread", "NOUN"), ("dog", "NOUN"), ("eat", "VERB")]))
+    assert table([]).shape == (0, numbers.shape[1])
+
+
 def test_cosines_are_between_every_two_spaces_of_a_pair() -> None:
     place = {"a": [1.0, 0.0, 0.0, 2.0], "b": [3.0, 0.0, 0.0, -1.0], "c": [0.0, 0.0, 0.0, 0.0]}
     source = sources.Numbers(lambda words: np.array([place[word] for word, _ in words]), (slice(0, 2), slice(2, 4)))
