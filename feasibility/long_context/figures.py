@@ -46,6 +46,8 @@ def stream_chart(times: Mapping[str, Curve], sizes: Mapping[str, Curve]) -> str:
         times: pattern -> tokens before -> milliseconds.
         sizes: pattern -> tokens before -> MiB.
     """
+    from matplotlib.ticker import LogLocator
+
     figure, axes = canvas(9.6, 3.8, panels=2)
     for panel, curves, label in zip(axes, (times, sizes), ("ms a piece", "MiB remembered"), strict=True):
         for name in sorted(curves, key=list(COLOURS).index):
@@ -56,6 +58,7 @@ def stream_chart(times: Mapping[str, Curve], sizes: Mapping[str, Curve]) -> str:
             )  # fmt: skip
         panel.set_xscale("log")
         panel.set_yscale("log")
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_formatter("{x:,g}")
             axis.set_minor_formatter("")
