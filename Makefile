@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 feasibility: $(READY)  ## run every experiment, print the scorecard, write results/report.html
 	$(BIN)/python -m feasibility
 
-test: $(READY)   ## run the test suite (about nine minutes on two cores, no network, no GPU)
+test: $(READY)   ## run the test suite (about seven minutes on two cores, no network, no GPU)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY)  ## ruff (format and lint) and mypy
