@@ -5,6 +5,8 @@ Shares of a whole (UAS over words) are bootstrapped over the independent items (
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -27,6 +29,28 @@ def mean_interval(values: ArrayLike, unit: str, seed: int) -> Metric:
     Cost: O(n * 2,000).
     """
     return ratio_interval(values, np.ones(np.size(values)), unit, seed, scale=1.0)
+
+
+def student_interval(values: ArrayLike, unit: str, of: str) -> Metric:
+    """The mean of a few independent values, such as one a training seed, with Student's interval.
+
+    Args:
+        values: [n] float.
+        unit: of the values and of the result.
+        of: what the values are, in the plural, for the method.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    from scipy.stats import t
+
+    sample = np.asarray(values, dtype=float)
+    count = len(sample)
+    if count < 2:
+        raise ValueError(f"an interval needs at least two {of}, got {count}")
+    mean = float(sample.mean())
+    half = float(t.ppf(0.975, count - 1)) * float(sample.std(ddof=1)) / math.sqrt(count)
+    return Metric(mean, unit, count, (mean - half, mean + half), f"Student's t over {count} {of}")
 
 
 def ratio_interval(parts: ArrayLike, wholes: ArrayLike, unit: str, seed: int, scale: float = 100.0) -> Metric:

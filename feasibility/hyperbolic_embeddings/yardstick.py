@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feasibility.harness import Metric
+from feasibility.intervals import student_interval
 from hyperbolic.construction import construct
 from hyperbolic.graph import Graph, adjacency, closure, hop_distances, spanning_tree, tree_centre
 from hyperbolic.manifolds import Geometry, all_distances
@@ -147,18 +149,16 @@ def over_seeds(values: Sequence[float], name: str) -> Metric:
         values: one a seed.
         name: of the measure, which tells its unit and the values that it cannot pass.
     """
-    from scipy.stats import t
-
     sample = np.asarray(values, dtype=float)
     mean, count = float(sample.mean()), len(sample)
     if count == 1:
         return Metric(mean, _unit(name), 1, (mean, mean), "all pairs of the graph; one seed, spread unknown")
     if np.ptp(sample) == 0:
         return Metric(mean, _unit(name), count, (mean, mean), f"all pairs of the graph; {count} seeds, all alike")
-    half = float(t.ppf(0.975, count - 1)) * float(sample.std(ddof=1)) / math.sqrt(count)
+    found = student_interval(sample, _unit(name), "seeds")
     least, most = _range(name)
-    interval = (max(least, mean - half), min(most, mean + half))
-    return Metric(mean, _unit(name), count, interval, f"all pairs of the graph; Student's t over {count} seeds")
+    interval = (max(least, found.ci95[0]), min(most, found.ci95[1]))
+    return replace(found, ci95=interval, method=f"all pairs of the graph; {found.method}")
 
 
 def _unit(name: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feasibility.harness import Metric
+from feasibility.intervals import student_interval
 from feasibility.language_model.record import Runs
 from feasibility.lm.controls import scores_of
 from feasibility.lm.evaluate import Scores, compare
@@ -93,7 +94,7 @@ def time_to_target(runs: Runs, one: str, other: str, target: float) -> Metric | 
     saved = [100 * (1 - steps_to(runs[one][seed], target) / steps_to(runs[other][seed], target)) for seed in seeds]
     if len(saved) < 2 or not np.isfinite(saved).all():
         return None
-    return _student(saved, "%", f", mean loss of 50 steps at most {target:g}")
+    return student_interval(saved, "%", f"training seeds, mean loss of 50 steps at most {target:g}")
 
 
 def over_seeds(runs: Runs, one: str, other: str, part: str = "test") -> Metric:
@@ -104,18 +105,10 @@ def over_seeds(runs: Runs, one: str, other: str, part: str = "test") -> Metric:
     Raises:
         ValueError: fewer than two seeds that both have.
     """
-    return _student(seed_by_seed(runs, one, other, part), "nats")
-
-
-def _student(values: Sequence[float], unit: str, of: str = "") -> Metric:
-    from scipy.stats import t
-
-    if len(values) < 2:
-        raise ValueError(f"an interval needs two seeds that both have, got {len(values)}")
-    middle, spread = float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    half = float(t.ppf(0.975, len(values) - 1)) * spread
-    method = f"Student's t over {len(values)} training seeds{of}"
-    return Metric(middle, unit, len(values), (middle - half, middle + half), method)
+    each = seed_by_seed(runs, one, other, part)
+    if len(each) < 2:
+        raise ValueError(f"an interval needs two seeds that both have, got {len(each)}")
+    return student_interval(each, "nats", "training seeds")
 
 
 def lead(runs: Runs, one: str, other: str) -> dict[int, float]:

@@ -56,6 +56,11 @@ Record = dict[Size, Runs]
 HEADLINE = Size(384, 6, 2048)
 
 
+def parameters_of(runs: Runs) -> int:
+    """Parameters of the models of one size; that with a linear state has more."""
+    return int(next(iter(runs["dense"].values()))["parameters"])
+
+
 def read_record(path: Path = RECORD) -> Record:
     """The recorded runs by size, the headline first, then by width and length.
 

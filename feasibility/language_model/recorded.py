@@ -21,7 +21,7 @@ from feasibility.language_model.compared import (
     time_to_target,
 )
 from feasibility.language_model.figures import curve_chart, difference_chart, step_chart
-from feasibility.language_model.record import HEADLINE, Record, Runs, Size
+from feasibility.language_model.record import HEADLINE, Record, Runs, Size, parameters_of
 from feasibility.language_model.table import html, size_in_words
 
 Metrics = dict[str, Metric]
@@ -42,8 +42,7 @@ def prefix(size: Size, runs: Runs) -> str:
     """What the names of a size's metrics begin with: nothing for the headline, else such as 60m_2048_."""
     if size == HEADLINE:
         return ""
-    line = next(iter(runs["dense"].values()))
-    return f"{line['parameters'] / 1e6:.0f}m_{size.length}_"
+    return f"{parameters_of(runs) / 1e6:.0f}m_{size.length}_"
 
 
 def held_out(record: Record) -> tuple[Metrics, Baselines]:

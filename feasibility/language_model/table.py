@@ -14,7 +14,7 @@ from pathlib import Path
 
 from feasibility.harness import Metric
 from feasibility.language_model.compared import difference, per_token, seed_by_seed
-from feasibility.language_model.record import Record, Runs, Size, read_record
+from feasibility.language_model.record import Record, Runs, Size, parameters_of, read_record
 from feasibility.store import write_atomic
 
 BEGIN, END = "<!-- trainings -->", "<!-- /trainings -->"
@@ -37,8 +37,7 @@ def words(metric: Metric) -> str:
 
 def size_in_words(size: Size, runs: Runs) -> str:
     """17 million, n = 2,048."""
-    line = next(iter(runs["dense"].values()))
-    return f"{line['parameters'] / 1e6:.0f} million, n = {size.length:,}"
+    return f"{parameters_of(runs) / 1e6:.0f} million, n = {size.length:,}"
 
 
 def rows(record: Record) -> list[tuple[str, ...]]:

@@ -159,7 +159,9 @@ def stream_line(key: str, trained: Trained, text: Tensor, places: tuple[int, ...
         nats[here:place] = stream.read(text[None, here:place].to(device))[0].cpu().numpy()
         # The first tokens warm up; the graph of a step is made among them.
         stream.generate(16, graph=line["graph"])
-        rounds = [_ms(device, lambda: stream.generate(WRITTEN, graph=line["graph"])) / WRITTEN for _ in range(ROUNDS)]
+        rounds = [
+            milliseconds(device, lambda: stream.generate(WRITTEN, graph=line["graph"])) / WRITTEN for _ in range(ROUNDS)
+        ]
         measured[str(place)] = {
             "ms": round(statistics.median(rounds), 5), "rounds": [round(x, 5) for x in rounds], "bytes": stream.nbytes,
         }  # fmt: skip
@@ -185,7 +187,8 @@ def _replays(trained: Trained) -> bool:
         return False
 
 
-def _ms(device: torch.device, work: Callable[[], Any]) -> float:
+def milliseconds(device: torch.device, work: Callable[[], Any]) -> float:
+    """Wall time of some work, from an idle device until it is idle again."""
     _wait(device)
     start = time.perf_counter()
     work()
@@ -271,7 +274,7 @@ class LongestJob:
 
         step()
         with _peak(device) as peak:
-            ms = _ms(torch.device(device), step)
+            ms = milliseconds(torch.device(device), step)
         return ms, peak[0]
 
 

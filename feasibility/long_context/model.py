@@ -33,7 +33,7 @@ from feasibility.lm.generate import Stream
 from feasibility.lm.model import LanguageModel
 from feasibility.lm.patterns import read_specs
 from feasibility.lm.recipe import Recipe, Trained
-from feasibility.long_context.jobs import SCHEMA, stream_line
+from feasibility.long_context.jobs import SCHEMA, milliseconds, stream_line
 from feasibility.scaling.jobs import SIZES, scored
 
 # Steps that find out how fast training is, so that the schedule fits the time.
@@ -143,13 +143,8 @@ class ModelJob:
         sample = stream.generate(400, temperature=0.8)
         blocks, total, end = [], 400, min(deadline - 5, time.time() + self.write_s)
         while total < self.written and time.time() < end:
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            start = time.perf_counter()
-            stream.generate(BLOCK, temperature=0.8, seed=total)
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            blocks.append(round(1e3 * (time.perf_counter() - start) / BLOCK, 4))
+            write = partial(stream.generate, BLOCK, temperature=0.8, seed=total)
+            blocks.append(round(milliseconds(device, write) / BLOCK, 4))
             total += BLOCK
         return {
             "schema": SCHEMA, "kind": "written", "key": key, "finished": True,

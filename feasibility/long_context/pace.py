@@ -29,7 +29,7 @@ from feasibility.lm.fleet import Line, Save, run_all
 from feasibility.lm.generate import GrowingCache, Stream
 from feasibility.lm.model import LanguageModel, ModelConfig
 from feasibility.lm.patterns import Spec, make_pattern
-from feasibility.long_context.jobs import ROUNDS, SCHEMA, SPECS, WRITTEN
+from feasibility.long_context.jobs import ROUNDS, SCHEMA, SPECS, WRITTEN, milliseconds
 from feasibility.scaling.jobs import SIZES
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -82,17 +82,12 @@ def replayed(work: Callable[[], Any], device: torch.device) -> Callable[[], Any]
 
 def timed(work: Callable[[], Any], device: torch.device, times: int) -> float:
     """Milliseconds of one turn, over so many."""
-    _wait(device)
-    start = time.perf_counter()
-    for _ in range(times):
-        work()
-    _wait(device)
-    return 1e3 * (time.perf_counter() - start) / times
 
+    def turns() -> None:
+        for _ in range(times):
+            work()
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    return milliseconds(device, turns) / times
 
 
 def fastest(cache: PinnedCache) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from feasibility.harness import Metric
 from feasibility.language_model import record
 from feasibility.language_model.compared import difference, seed_by_seed
-from feasibility.language_model.record import HEADLINE, Record
+from feasibility.language_model.record import HEADLINE, Record, parameters_of
 from feasibility.lm.records import RecordMissing
 from feasibility.scaling.record import AT, TYPED, Floats, Runs, lead
 
@@ -37,7 +37,7 @@ def controls_of(found: Record) -> Runs:
     by_size = {}
     for size, runs in found.items():
         if size.length == HEADLINE.length and set(PATTERNS) <= set(runs):
-            by_size[next(iter(runs["dense"].values()))["parameters"]] = runs
+            by_size[parameters_of(runs)] = runs
     if len(by_size) < 2:
         raise RecordMissing(
             f"a trend over sizes needs {', '.join(PATTERNS)} at two sizes or more, got {sorted(by_size)}; record more "
